@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Plinth. `make help` lists the targets; each part's rules stand in its own room:
+#   boot/build.mk   the hypervisor          tests/tests.mk    host and system tests
+#   guests/guests.mk  the test kernels      tools/tools.mk    set-up, images, make run
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+CROSS_COMPILE ?= x86_64-linux-gnu-
+CC      := $(CROSS_COMPILE)gcc
+LD      := $(CROSS_COMPILE)ld
+OBJCOPY := $(CROSS_COMPILE)objcopy
+NM      := $(CROSS_COMPILE)nm
+BUILD   := build
+
+# Rooms whose code is pure: compiled unchanged into the host tests.
+PURE_ROOMS := lib mm mm/format mm/pagewalk mm/shadow emulate devices loader
+
+WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla \
+            -Wno-unused-parameter -Wimplicit-fallthrough
+
+all: hypervisor
+
+include boot/build.mk
+include guests/guests.mk
+include tests/tests.mk
+include tools/tools.mk
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all clean
