@@ -21,7 +21,7 @@ struct packed_struct descriptor_pointer {
 /* The direct map's address of host physical memory: RAM, or what map_mmio() has mapped. */
 static inline void *phys_to_virt(hpa_t at)
 {
-	return (void *)(at.v + DIRECT_MAP_BASE);
+	return (void *)(at.v + DIRECT_MAP);
 }
 
 /* The host physical address of an object of the image or of the direct map (not of a CPU's own block). */
@@ -29,7 +29,7 @@ static inline hpa_t virt_to_phys(const void *p)
 {
 	u64 at = (u64)p;
 
-	return HPA(at >= IMAGE_BASE ? at - IMAGE_BASE : at - DIRECT_MAP_BASE);
+	return HPA(at >= IMAGE_OFFSET ? at - IMAGE_OFFSET : at - DIRECT_MAP);
 }
 
 static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)

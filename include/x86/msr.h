@@ -96,11 +96,6 @@
 #define MSR_DC_CFG			0xc0011022u
 #define MSR_DE_CFG			0xc0011029u
 
-/* APIC_BASE (SDM vol. 3A, "Local APIC Status and Location"). */
-#define APIC_BASE_BSP			0x100ull
-#define APIC_BASE_EXTD			0x400ull	/* x2APIC mode */
-#define APIC_BASE_EN			0x800ull
-
 /* FEATURE_CONTROL. */
 #define FEATURE_CONTROL_LOCKED		0x1ull
 #define FEATURE_CONTROL_VMX_IN_SMX	0x2ull
