@@ -1,1 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# Set-up, boot images, running. What each does is told by tools/run --help and tools/setup.
+GUEST_DIR   := $(BUILD)/guest
+DEBIAN      := $(GUEST_DIR)/vmlinuz $(GUEST_DIR)/initrd.gz
+DEBIAN_SPEC := kernel=$(GUEST_DIR)/vmlinuz,initrd=$(GUEST_DIR)/initrd.gz,mem=512M,cmdline=console=ttyS0 quiet
+
+# GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for
+# tools/run; MACHINE: a row of its table.
+GUEST   ?= $(DEBIAN_SPEC)
+HV      ?=
+RUN     ?=
+MACHINE ?= svm
+
+setup-%:
+	@tools/setup $*
+
+$(GUEST_DIR)/vmlinuz:
+	@tools/guest-kernel $(GUEST_DIR)
+
+$(GUEST_DIR)/initrd.gz: tools/initramfs tools/init | $(GUEST_DIR)/vmlinuz
+	@echo "set-up: making the guest's initramfs"
+	@tools/initramfs $(GUEST_DIR)/busybox $@
+
+# Only the guest that is used unless GUEST says otherwise has to be fetched.
+guest-files: $(if $(filter file,$(origin GUEST)),$(DEBIAN))
+
+run:
+	@tools/setup build run
+	@$(MAKE) --no-print-directory hypervisor guest-files
+	@echo "set-up: done; starting the emulator (Ctrl-A X leaves)"
+	@tools/run --machine $(MACHINE) --hv "$(HV)" --guest "$(GUEST)" $(RUN)
+
+iso:
+	@tools/setup build iso
+	@$(MAKE) --no-print-directory hypervisor guest-files
+	@tools/iso --hv "$(HV)" "$(GUEST)"
+	@echo "made $(BUILD)/plinth.iso"
+
+bench:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory hypervisor guests $(DEBIAN)
+	@tools/bench
+
+help:
+	@echo "make            build the hypervisor: $(BUILD)/plinth.elf"
+	@echo "make run        set everything up and start Debian's Linux as a guest, in this terminal"
+	@echo "                  GUEST='kernel=…' another guest, HV='…' Plinth's options,"
+	@echo "                  MACHINE=… the machine, RUN='…' more words for tools/run"
+	@echo "make iso        one image for CD and USB stick, BIOS and UEFI: $(BUILD)/plinth.iso"
+	@echo "make guests     build the test kernels that run as guests"
+	@echo "make test       set-up, all tests (host, checks, system), totals"
+	@echo "make test-host  the host's unit tests alone"
+	@echo "make bench      what exits cost, in instructions"
+	@echo "make clean      remove $(BUILD)"
+	@echo "make help       this"
+	@echo "tools/run --help explains how an emulator is started by hand"
+
+.PHONY: run iso bench help guest-files
