@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest as the user describes it, and the module strings that tell Plinth the same.
+
+Only the keys that concern files are understood here; all others are Plinth's own business and go
+through untouched, so that there is one judge of them (loader/)."""
+import os
+
+DEFAULT_MEMORY = "256M"
+
+
+class UsageError(Exception):
+    """What the user asked for can't be done; the text is a whole sentence."""
+
+
+class Guest:
+    """One --guest. kernel and initrd are paths (initrd may be None); rest are Plinth's words."""
+
+    def __init__(self, name, kernel, initrd, rest, cmdline):
+        self.name, self.kernel, self.initrd = name, kernel, initrd
+        self.rest, self.cmdline = rest, cmdline
+
+    def value(self, key, default):
+        """The text of one of Plinth's own keys, or the default."""
+        for word in self.rest:
+            if word.startswith(key + "="):
+                return word[len(key) + 1:]
+        return default
+
+    def modules(self):
+        """[(path, module string)], the kernel first."""
+        words = [f"guest={self.name}", "kernel", *self.rest]
+        if self.cmdline is not None:
+            words.append(f"cmdline={self.cmdline}")
+        found = [(self.kernel, ",".join(words))]
+        if self.initrd is not None:
+            found.append((self.initrd, f"guest={self.name},initrd"))
+        return found
+
+
+def split_cmdline(text):
+    """cmdline is the last key and may hold commas: (what stands before it, its value or None)."""
+    if text.startswith("cmdline="):
+        return "", text[len("cmdline="):]
+    before, found, cmdline = text.partition(",cmdline=")
+    return before, cmdline if found else None
+
+
+def check_file(path, what):
+    if not os.path.isfile(path):
+        raise UsageError(f"the {what} {path!r} is not there (or is no file)")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"the {what} {path!r} can't be read")
+
+
+def parse_guest(text, number):
+    """A Guest from the text of --guest; number counts from 1 and is its name unless name= says
+    otherwise. Raises UsageError."""
+    before, cmdline = split_cmdline(text)
+    own = {"name": str(number), "kernel": None, "initrd": None}
+    seen, rest = set(), []
+    for word in before.split(",") if before else []:
+        key, equals, value = word.partition("=")
+        if key not in own:
+            rest.append(word)
+            continue
+        if not equals or not value:
+            raise UsageError(f"--guest {number}: {key} needs a value, as in {key}=…")
+        if key in seen:
+            raise UsageError(f"--guest {number}: {key} is given twice")
+        seen.add(key)
+        own[key] = value
+    if own["kernel"] is None:
+        raise UsageError(f"--guest {number}: kernel=FILE is missing in {text!r}")
+    check_file(own["kernel"], "kernel")
+    if own["initrd"] is not None:
+        check_file(own["initrd"], "initrd")
+    return Guest(own["name"], own["kernel"], own["initrd"], rest, cmdline)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of the emulator: its process, its serial line, the input typed, and how it ended."""
+import ctypes
+import fcntl
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+from rig import stream
+
+NOISE = re.compile(r"warning: (TCG doesn't support requested feature|host doesn't support)"
+                   r"|terminating on signal|^\s*$")
+LEFT_BY_USER = b"QEMU: Terminated"
+SETTLED_SECONDS = 1.0       # the guest waits for input when it has printed nothing for so long
+LAST_WORD_SECONDS = 0.3     # nothing may follow Plinth's last word for so long
+TYPING_SECONDS = 0.005      # between two bytes of input
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def write_all(fd, data):
+    """The emulator may have made the terminal non-blocking: writing waits all the same."""
+    while data:
+        try:
+            data = data[os.write(fd, data):]
+        except BlockingIOError:
+            select.select([], [fd], [], 1)
+
+
+class Typist:
+    """Types the script [("after", regex) | ("input", bytes)] at the guest's pace."""
+
+    def __init__(self, script):
+        self.script = list(script)
+        self.watcher = None
+        self.pending = b""
+        self.settled = None         # an input without a condition waits until this time
+        self.next_step()
+
+    def next_step(self):
+        self.settled = None
+        if self.script and self.script[0][0] == "after":
+            self.watcher = stream.Watcher(self.script.pop(0)[1])
+        else:
+            self.watcher = None
+
+    def heard(self, data, now):
+        self.settled = now + SETTLED_SECONDS
+        if self.watcher and self.watcher.feed(data):
+            self.watcher = None
+            self.take_input()
+
+    def take_input(self):
+        if self.script and self.script[0][0] == "input":
+            self.pending += self.script.pop(0)[1]
+
+    def byte_due(self, now):
+        """The next byte to type, or nothing."""
+        if not self.pending and not self.watcher and self.settled and now >= self.settled:
+            self.take_input()
+        byte, self.pending = self.pending[:1], self.pending[1:]
+        if byte and not self.pending:
+            self.next_step()
+        return byte
+
+    def is_busy(self):
+        return bool(self.pending or self.script)
+
+
+class Terminal:
+    """The user's terminal, put back as it was on every path."""
+
+    def __enter__(self):
+        self.interactive = sys.stdin is not None and sys.stdin.isatty()
+        if self.interactive:
+            self.modes = termios.tcgetattr(0)
+            self.flags = fcntl.fcntl(0, fcntl.F_GETFL)
+        return self
+
+    def __exit__(self, *_):
+        if self.interactive:
+            fcntl.fcntl(0, fcntl.F_SETFL, self.flags)
+            termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
+
+
+class Session:
+    """Starts the emulator with the words given and runs it to its end, or to ours.
+
+    options are those of tools/run; first_guest is the name of the guest whose end counts (None
+    without a guest). run() returns (status, sentence for the user or "")."""
+
+    def __init__(self, words, options, first_guest):
+        self.options = options
+        self.words = words + ["-serial", "mon:stdio" if options.interactive else "stdio"]
+        if not options.interactive:
+            self.words += ["-monitor", "none"]
+        self.first_guest = first_guest
+        self.verdict = stream.Verdict(first_guest)
+        self.lines = stream.Lines(self.verdict.line)
+        self.quiet = stream.Quiet() if options.quiet else None
+        self.watcher = stream.Watcher(options.expect) if options.expect else None
+        self.typist = Typist(options.script)
+        self.log = None
+        self.errors = b""
+        self.last = b""
+        self.heard_at = time.monotonic()
+
+    def run(self):
+        with Terminal():
+            self.process = subprocess.Popen(
+                self.words, stdin=None if self.options.interactive else subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                preexec_fn=die_with_parent)
+            try:
+                if self.options.log:
+                    self.log = open(self.options.log, "wb", buffering=0)
+                return self.loop()
+            finally:
+                self.stop()
+                if self.log:
+                    self.log.close()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(1)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def loop(self):
+        out, err = self.process.stdout.fileno(), self.process.stderr.fileno()
+        deadline = time.monotonic() + self.options.timeout if self.options.timeout else None
+        open_ends = {out, err}
+        while open_ends:
+            pause = TYPING_SECONDS if self.typist.pending else 0.1
+            for end in select.select(list(open_ends), [], [], pause)[0]:
+                data = os.read(end, 65536)
+                if not data:
+                    open_ends.discard(end)
+                elif end == out:
+                    self.heard(data)
+                else:
+                    self.complain(data)
+            ended = self.check(time.monotonic(), deadline)
+            if ended:
+                return ended
+        self.show(self.quiet.rest() if self.quiet else b"")
+        return self.ended_by_itself(self.process.wait())
+
+    def check(self, now, deadline):
+        """The end that we make ourselves, or None."""
+        if self.watcher and self.watcher.found:
+            return stream.STATUS_OK, ""
+        if self.verdict.stopped and now >= self.heard_at + LAST_WORD_SECONDS and not (
+                self.options.interactive and self.verdict.status in (None, stream.STATUS_OK)):
+            return self.after_expect(*self.said())
+        if deadline and now >= deadline:
+            return stream.STATUS_TIMEOUT, f"time-out after {self.options.timeout:g} s"
+        self.type(self.typist.byte_due(now))
+        return None
+
+    def heard(self, data):
+        """Bytes from the serial line."""
+        self.heard_at = time.monotonic()
+        self.last = (self.last + data)[-256:]
+        if self.log:
+            self.log.write(data)
+        if not self.options.bare:
+            self.lines.feed(data)
+        self.typist.heard(data, self.heard_at)
+        self.show(self.quiet.filter(data) if self.quiet else data)
+
+    def show(self, data):
+        if data and self.watcher:
+            self.watcher.feed(data)
+        write_all(1, data)
+
+    def complain(self, data):
+        """Bytes from the emulator's standard error, without the harmless lines."""
+        *lines, rest = (self.errors + data).split(b"\n")
+        self.errors = rest
+        for line in lines:
+            text = line.decode("utf-8", "replace")
+            if not NOISE.search(text):
+                print(text, file=sys.stderr, end="\r\n" if self.options.interactive else "\n",
+                      flush=True)
+
+    def type(self, byte):
+        if byte:
+            try:
+                write_all(self.process.stdin.fileno(), byte)
+            except BrokenPipeError:
+                pass
+
+    def said(self):
+        """Status and sentence by Plinth's own lines alone."""
+        if self.verdict.status is not None:
+            return self.verdict.status, self.verdict.why
+        if self.first_guest is None:
+            return stream.STATUS_OK, ""
+        return stream.STATUS_KILLED, f"Plinth has not said how guest {self.first_guest} ended"
+
+    def after_expect(self, status, why):
+        if status == stream.STATUS_OK and self.watcher:
+            return stream.STATUS_KILLED, "the guest ended, but --expect was never seen"
+        return status, why
+
+    def ended_by_itself(self, code):
+        """The emulator has ended with this code: what does it mean?"""
+        if code < 0 or code & 1 == 1 and not self.options.bare or code == 1 and not self.last:
+            return stream.STATUS_SETUP, f"the emulator ended with status {code}"
+        if LEFT_BY_USER in self.last:
+            return self.after_expect(stream.STATUS_OK, "")
+        if self.options.bare:
+            return self.after_expect(code, "")
+        if not self.verdict.powering_off and self.verdict.status not in (stream.STATUS_PANIC,
+                                                                         stream.STATUS_SETUP):
+            return stream.STATUS_PANIC, ("the machine went off without Plinth's last line "
+                                         "(a triple fault or a reset of the host)")
+        return self.after_expect(*self.said())
