@@ -1,3 +1,69 @@
 # SPDX-License-Identifier: GPL-2.0-only
-hypervisor:
-.PHONY: hypervisor
+# The hypervisor: build/plinth.elf (ELF64, for GRUB) and build/plinth.elf32 (the same bytes as an ELF32
+# file, because QEMU's -kernel takes no other), from every source of these rooms.
+HV_ROOMS := boot arch/x86 arch/x86/svm vcpu console $(PURE_ROOMS)
+HV_BUILD := $(BUILD)/hv
+
+# On an x86-64 machine the plain names do as well as the prefixed ones.
+ifeq ($(shell command -v $(CC) 2>/dev/null),)
+ifeq ($(shell gcc -dumpmachine 2>/dev/null | cut -d- -f1),x86_64)
+CC      := gcc
+LD      := ld
+OBJCOPY := objcopy
+NM      := nm
+endif
+endif
+
+HV_CFLAGS  := -std=gnu11 -ffreestanding -nostdlib -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fcf-protection=none \
+              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks \
+              -ffunction-sections -fdata-sections -O2 -g $(WARNINGS) -I.
+HV_LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=sha1 --gc-sections
+
+HV_SOURCES := $(foreach r,$(HV_ROOMS),$(wildcard $(r)/*.c $(r)/*.S))
+HV_OBJS    := $(patsubst %,$(HV_BUILD)/%.o,$(basename $(HV_SOURCES))) \
+              $(HV_BUILD)/font.o $(HV_BUILD)/version.o
+
+hypervisor: $(BUILD)/plinth.elf $(BUILD)/plinth.elf32
+
+$(HV_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HV_BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HV_BUILD)/%.o: $(HV_BUILD)/%.c
+	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The screen's font comes from Debian's package psf-unifont.
+CONSOLE_FONT ?= /usr/share/consolefonts/Unifont-APL8x16.psf.gz
+
+$(HV_BUILD)/font.c: tools/mkfont.py $(CONSOLE_FONT)
+	@mkdir -p $(@D)
+	python3 tools/mkfont.py $(CONSOLE_FONT) >$@
+
+# Written anew only when the version has changed.
+$(HV_BUILD)/version.c: FORCE
+	@mkdir -p $(@D)
+	@version=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
+	 printf '#include "include/version.h"\nconst char plinth_version[] = "%s";\n' "$$version" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# Two links: the table of symbols, made from the first, lies behind everything else in the second. That
+# no address has moved is checked.
+$(BUILD)/plinth.elf: $(HV_OBJS) linker.ld tools/mksymbols.py
+	$(LD) $(HV_LDFLAGS) -T linker.ld -o $(HV_BUILD)/pass1.elf $(HV_OBJS)
+	$(NM) -n $(HV_BUILD)/pass1.elf | python3 tools/mksymbols.py >$(HV_BUILD)/symbols.S
+	$(CC) -c -o $(HV_BUILD)/symbols.o $(HV_BUILD)/symbols.S
+	$(LD) $(HV_LDFLAGS) -T linker.ld -o $@.new $(HV_OBJS) $(HV_BUILD)/symbols.o
+	@$(NM) -n $@.new | python3 tools/mksymbols.py | cmp - $(HV_BUILD)/symbols.S
+	@mv $@.new $@
+
+$(BUILD)/plinth.elf32: $(BUILD)/plinth.elf
+	$(OBJCOPY) --strip-all -O elf32-i386 $< $@
+
+FORCE:
+.PHONY: hypervisor FORCE
+-include $(HV_OBJS:.o=.d)

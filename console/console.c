@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Owns the one stream of text: its lock, where its cursor stands, and the guests' unfinished lines. */
+#include "console/console.h"
+
+#include "console/screen.h"
+#include "console/serial.h"
+#include "lib/printf.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+
+#define MESSAGE_SIZE	1024
+#define MAX_NAMED	32	/* guests that write under a name; others share the last line */
+#define LINE_SIZE	256	/* longer lines are broken */
+
+struct guest_line {
+	const char *name;
+	unsigned used;
+	char text[LINE_SIZE];
+};
+
+static struct {
+	struct spinlock lock;
+	bool in_line;		/* the cursor stands behind an unfinished line */
+	unsigned nr_named;
+	struct guest_line named[MAX_NAMED];
+} console;
+
+static const char prefix[] = "plinth: ";
+
+void console_init(const struct boot_info *info, u8 *memory)
+{
+	serial_init();
+	screen_init(info, memory);
+}
+
+bool console_screen_memory(hpa_t *base, u64 *size)
+{
+	return screen_memory(base, size);
+}
+
+void console_screen_move(void *memory)
+{
+	screen_move(memory);
+}
+
+/* The lock is held. */
+static void write_raw(const char *text, size_t n)
+{
+	serial_write(text, n);
+	screen_write(text, n);
+	for (size_t i = n; i--; )
+		if (text[i] != '\r') {
+			console.in_line = text[i] != '\n';
+			break;
+		}
+}
+
+/* One line, given without its newline, with something before it. The lock is held. */
+static void write_line(const char *before, const char *text, size_t n)
+{
+	if (console.in_line)
+		write_raw("\r\n", 2);
+	write_raw(before, strlen(before));
+	write_raw(text, n);
+	write_raw("\r\n", 2);
+}
+
+void console_write(const char *text, size_t n)
+{
+	spin_lock(&console.lock);
+	write_raw(text, n);
+	spin_unlock(&console.lock);
+}
+
+static void write_message(const char *message)
+{
+	while (*message) {
+		const char *newline = strchr(message, '\n');
+		size_t n = newline ? (size_t)(newline - message) : strlen(message);
+
+		write_line(prefix, message, n);
+		message += newline ? n + 1 : n;
+	}
+}
+
+void kprintf(const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	spin_lock(&console.lock);
+	write_message(message);
+	spin_unlock(&console.lock);
+}
+
+static struct guest_line *line_of(const char *name)
+{
+	for (unsigned i = 0; i < console.nr_named; i++)
+		if (console.named[i].name == name)
+			return &console.named[i];
+	if (console.nr_named < MAX_NAMED)
+		console.nr_named++;
+	console.named[console.nr_named - 1].name = name;
+	return &console.named[console.nr_named - 1];
+}
+
+static void flush_guest_line(struct guest_line *line)
+{
+	char before[64];
+
+	snprintf(before, sizeof(before), "[%s] ", line->name);
+	write_line(before, line->text, line->used);
+	line->used = 0;
+}
+
+static void write_named(const char *name, const u8 *bytes, size_t n)
+{
+	struct guest_line *line = line_of(name);
+
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == '\n') {
+			flush_guest_line(line);
+			continue;
+		}
+		if (bytes[i] == '\r')
+			continue;
+		if (line->used == LINE_SIZE)
+			flush_guest_line(line);
+		line->text[line->used++] = (char)bytes[i];
+	}
+}
+
+void console_guest_write(const char *name, const u8 *bytes, size_t n)
+{
+	spin_lock(&console.lock);
+	if (name)
+		write_named(name, bytes, n);
+	else
+		write_raw((const char *)bytes, n);
+	spin_unlock(&console.lock);
+}
+
+int console_getc(void)
+{
+	int c;
+
+	spin_lock(&console.lock);
+	c = serial_getc();
+	spin_unlock(&console.lock);
+	return c;
+}
+
+bool console_enable_rx_interrupt(void)
+{
+	bool there;
+
+	spin_lock(&console.lock);
+	there = serial_enable_rx_interrupt();
+	spin_unlock(&console.lock);
+	return there;
+}
+
+void console_break_lock(void)
+{
+	__atomic_store_n(&console.lock.serving, console.lock.next, __ATOMIC_RELEASE);
+}

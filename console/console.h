@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Text out and in: COM1 and, where there is one, the screen. Lines of the hypervisor begin with
+ * `plinth: `; what guests write goes out as it is. All of it may be called on every CPU, with interrupts
+ * off (as Plinth always runs).
+ */
+#pragma once
+
+#include "include/bootinfo.h"
+#include "include/types.h"
+
+/*
+ * Finds COM1 and the screen and sets them up. `memory` is where physical address 0, with the 4 GiB from
+ * there on, is mapped. What is absent is never written to.
+ */
+void console_init(const struct boot_info *info, u8 *memory);
+
+/*
+ * The memory that the screen is written through, for who makes new page tables: they must map it
+ * (uncached or write-combining) and call console_screen_move() with its new address once they hold.
+ * False: no screen.
+ */
+bool must_check console_screen_memory(hpa_t *base, u64 *size);
+void console_screen_move(void *memory);
+
+/* Bytes as they are, to COM1 and to the screen. */
+void console_write(const char *text, size_t n);
+
+/* Whole lines of the hypervisor, of at most 1000 characters in all: each gets the prefix, the last one a
+ * newline if it has none; if the cursor stands behind a guest's unfinished line, a newline goes first. */
+printf_like(1, 2) void kprintf(const char *format, ...);
+
+/*
+ * Bytes that a guest wrote. `name` is NULL for the only guest: they go out at once, as they are. With a
+ * name (which must outlive the console) they go out by whole lines, each with `[name] ` before it.
+ */
+void console_guest_write(const char *name, const u8 *bytes, size_t n);
+
+/* The next byte that came in on COM1, or -1: none has. */
+int console_getc(void);
+
+/* From now on COM1 raises its interrupt (ISA IRQ 4) when bytes have come in. False: there is no COM1. */
+bool console_enable_rx_interrupt(void);
+
+/* A panic goes on, whoever holds the lock: he may be dead. */
+void console_break_lock(void);
