@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The frame allocator. Owns the table of free ranges, which is kept sorted, disjoint and merged (no
- * two ranges touch), and the list of parked runs: those that came back while the table had no row for
- * them. A parked run keeps its own list entry in its first bytes, so giving memory back cannot fail.
+ * The frame allocator. Owns the table of free ranges, which is kept sorted, disjoint and merged
+ * (no two ranges touch), and the list of parked runs: those that came back while the table had no
+ * row for them. A parked run keeps its own list entry in its first bytes, so giving memory back
+ * cannot fail.
  */
 #include "mm/frames.h"
 
@@ -79,7 +80,7 @@ static bool add_range(struct frames *f, u64 base, u64 end)
 	return true;
 }
 
-/* Takes [base, end) out of range `i`, which overlaps it. False: that needs a row and there is none. */
+/* Takes [base, end) out of range `i`, which overlaps it. False: it needs a row, there is none. */
 static bool cut_range(struct frames *f, unsigned i, u64 base, u64 end)
 {
 	u64 from = f->free[i].base, to = range_end(f, i);
@@ -166,7 +167,7 @@ bool frames_reserve(struct frames *f, hpa_t base, u64 size)
 		i = first_touching(f, from + 1);
 		if (i == f->nr || f->free[i].base >= to)
 			break;
-		/* Only the cut inside a single range can fail, and then it is the first and only one. */
+		/* Only a cut inside one range can fail: then it is the first and the last. */
 		reserved = cut_range(f, i, from, to);
 		if (!reserved)
 			break;

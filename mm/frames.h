@@ -22,18 +22,19 @@ struct frames {
 /* Empties `f`. `virt_offset` is what turns an hpa into a pointer. */
 void frames_init(struct frames *f, u64 virt_offset);
 
-/* Gives the allocator the whole pages inside [base, base + size). Page 0 is never given out. Overlaps
- * with what is already free are merged; less than a page is nothing to give, and true.
+/* Gives the allocator the whole pages inside [base, base + size). Page 0 is never given out.
+ * Overlaps with what is already free are merged; less than a page is nothing to give, and true.
  * False: the table is full, the range is not used. */
 bool frames_add(struct frames *f, hpa_t base, u64 size);
 
-/* Takes [base, base + size), rounded outwards to pages, out of the free ranges (whether or not it is
- * in them): the image, the modules, firmware's own. To be done before the first frames_free().
+/* Takes [base, base + size), rounded outwards to pages, out of the free ranges (whether or not
+ * it is in them): the image, the modules, firmware's own. To be done before the first
+ * frames_free().
  * False: the table is full, nothing is changed. */
 bool must_check frames_reserve(struct frames *f, hpa_t base, u64 size);
 
-/* `count` contiguous frames, the first aligned to `align` bytes (a power of two, at least a page) and
- * the last ending at or below `limit` (0: no limit). The lowest that fit. Not zeroed.
+/* `count` contiguous frames, the first aligned to `align` bytes (a power of two, at least a
+ * page) and the last ending at or below `limit` (0: no limit). The lowest that fit. Not zeroed.
  * HPA(0): there are none. */
 hpa_t must_check frames_alloc(struct frames *f, u64 count, u64 align, u64 limit);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator against a bitmap: one bit a frame says whether it is free. Every operation of the
- * allocator is done on both, and they must agree on what is free and on what can be had.
+ * The frame allocator against a bitmap: one bit a frame says whether it is free. Every operation
+ * of the allocator is done on both, and they must agree on what is free and on what can be had.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,7 +86,8 @@ static u64 model_find(u64 count, u64 align, u64 limit)
 	return 0;
 }
 
-/* The table's promises: sorted, page-aligned, no two ranges touch, and what it holds is what is free. */
+/* The table's promises: sorted, page-aligned, no two ranges touch, and what it holds is what is
+ * free. */
 static void check_table(void)
 {
 	u64 last_end = 0;
@@ -186,7 +187,7 @@ static void test_full_table(void **state)
 	check_table();
 	before = frames;
 	assert_false(frames_add(&frames, HPA(0x40000000), 0x1000));
-	assert_false(frames_reserve(&frames, HPA((FIRST + 1) << 12), 1));	/* splits one in two */
+	assert_false(frames_reserve(&frames, HPA((FIRST + 1) << 12), 1));
 	assert_memory_equal(&before, &frames, offsetof(struct frames, lock));
 	assert_memory_equal(before.free, frames.free, sizeof(frames.free));
 	assert_int_equal(frames.nr, FRAMES_MAX_RANGES);
