@@ -12,6 +12,8 @@
 #define RIGHT_XS	4u	/* execute as supervisor */
 #define RIGHT_XU	8u	/* execute as user */
 #define RIGHTS_ALL	15u
+/* Only of page formats: reachable from user mode (U/S). Memory slots know the four above. */
+#define RIGHT_U		16u
 
 /* An access: the bits of a page fault's error code that say what was tried
  * (SDM vol. 3A, "Page-Fault Exceptions"), plus one of our own. */
@@ -22,3 +24,5 @@
 /* A supervisor access that the CPU makes by itself (descriptor tables, TSS), whatever CPL is:
  * EFLAGS.AC doesn't lift SMAP for it. */
 #define ACCESS_IMPLICIT	32u
+/* EFLAGS.AC was set: lifts SMAP for a supervisor access that isn't implicit. */
+#define ACCESS_AC	64u
