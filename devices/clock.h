@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest time for the devices: u64 nanoseconds since the guest started. A device never reads a clock;
+ * `now` is handed in. A deadline is a point in that time, or CLOCK_NEVER.
+ */
+#pragma once
+
+#include "include/types.h"
+
+#define CLOCK_NEVER	(~0ull)
+#define NS_PER_SECOND	1000000000ull
+
+/* Whole periods of a clock of `hz` (< 2^34) since time 0. Split, so that nothing overflows in 584 years. */
+static inline u64 clock_ticks(u64 now, u64 hz)
+{
+	return now / NS_PER_SECOND * hz + now % NS_PER_SECOND * hz / NS_PER_SECOND;
+}
+
+/* The first nanosecond at which clock_ticks() gives `tick`; CLOCK_NEVER if that is beyond the end of time. */
+static inline u64 clock_time(u64 tick, u64 hz)
+{
+	u64 seconds = tick / hz;
+
+	if (seconds >= CLOCK_NEVER / NS_PER_SECOND)
+		return CLOCK_NEVER;
+	return seconds * NS_PER_SECOND + (tick % hz * NS_PER_SECOND + hz - 1) / hz;
+}
+
+/* `now + delay`, or CLOCK_NEVER if that does not fit. */
+static inline u64 clock_after(u64 now, u64 delay)
+{
+	return delay >= CLOCK_NEVER - now ? CLOCK_NEVER : now + delay;
+}
