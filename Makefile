@@ -23,8 +23,8 @@ all: hypervisor
 
 include boot/build.mk
 include guests/guests.mk
-include tests/tests.mk
 include tools/tools.mk
+include tests/tests.mk
 
 clean:
 	rm -rf $(BUILD)

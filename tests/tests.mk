@@ -27,6 +27,19 @@ HOST_LIBS_test_emulate := -lcapstone -lunicorn
 test-host: $(HOST_TESTS)
 	@for t in $(HOST_TESTS); do echo "== $$t"; timeout 120 $$t || exit 1; done
 
+# Everything: set-up, builds, then tests/run_all.py with its totals. JOBS: how many at a time.
+JOBS ?= $(shell nproc)
+
+test:
+	@tools/setup test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-built
+	@JOBS=$(JOBS) CROSS_COMPILE=$(CROSS_COMPILE) tests/run_all.py $(HOST_TESTS)
+
+test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS)
+
+check:
+	@tests/check_floors.py
+
 .PRECIOUS: $(HOST_BUILD)/%.o
-.PHONY: test-host
+.PHONY: test-host test test-built check
 -include $(HOST_OBJS:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))

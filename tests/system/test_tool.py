@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""tools/run and tools/iso by themselves: wrong usage, --bare, statuses. None of these boots Plinth."""
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT, debian, type_in_shell
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+stream = importlib.import_module("rig.stream")
+guest = importlib.import_module("rig.guest")
+image = importlib.import_module("rig.image")
+machine = importlib.import_module("rig.machine")
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["--machine", "vax"], "vax"),
+    (["--cpus", "0"], "no number of CPUs"),
+    (["--memory", "lots"], "no size"),
+    (["--timeout", "-3"], "no number of seconds"),
+    (["--expect", "("], "no regular expression"),
+    (["--nonsense"], "--nonsense"),
+    (["--guest", "initrd=Makefile"], "kernel=FILE is missing"),
+    (["--guest", "kernel=/nowhere/vmlinuz"], "'/nowhere/vmlinuz' is not there"),
+    (["--guest", "kernel=tools"], "'tools' is not there"),
+    (["--guest", "kernel=Makefile,initrd=/nowhere/rd"], "the initrd '/nowhere/rd'"),
+    (["--guest", "kernel=Makefile,kernel=Makefile"], "twice"),
+    (["--guest", "kernel="], "needs a value"),
+    (["--firmware", "uefi", "--media", "kernel"], "UEFI"),
+    (["--bare"], "exactly one --guest"),
+    (["--iso", "Makefile"], "--iso needs --media"),
+    (["--iso", "/nowhere/x.iso", "--media", "cd"], "is not there"),
+])
+def test_wrong_usage(run, words, sentence):
+    result = run(*words)
+    assert result.status == 2, result
+    assert sentence in result.errors and result.output == "", result
+
+
+def test_no_emulator():
+    done = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "tools/run"), "--bare", "--guest", "kernel=Makefile"],
+        cwd=ROOT, env={"PATH": "/nowhere"}, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 8 and "qemu-system-x86_64 is not installed" in done.stderr, done
+
+
+def test_nothing_built(run, tmp_path):
+    result = run("--image", str(tmp_path / "plinth.elf"))
+    assert result.status == 8 and "`make` builds it" in result.errors, result
+
+
+def test_help_tells_statuses(run):
+    result = run("--help")
+    assert result.status == 0
+    for word in ("exit status", "124", "examples", "svm", "--input-after"):
+        assert word in result.output
+
+
+def test_emulator_refuses(run):
+    result = run("--bare", "--guest", "kernel=build/guest/vmlinuz", "--qemu", "-device nonsense")
+    assert result.status == 8 and "nonsense" in result.errors, result
+
+
+def test_bare_linux(run, tmp_path):
+    """The same machine without Plinth reaches the shell and goes off; --log keeps the stream."""
+    log = tmp_path / "log"
+    result = run("--bare", "--log", str(log), "--guest", debian(),
+                 *type_in_shell("echo $((6 * 7)) words", "poweroff -f"))
+    assert result.status == 0, result
+    assert "\n42 words\n" in result.output, result
+    assert b"\r\n42 words\r\n" in log.read_bytes()
+
+
+def test_bare_expect(run):
+    result = run("--bare", "--guest", debian(), "--expect", "guest# $")
+    assert result.status == 0 and result.output.endswith("guest# "), result
+
+
+def test_bare_timeout(run):
+    result = run("--bare", "--guest", debian(), "--expect", "never printed", timeout=4)
+    assert result.status == 124 and "time-out" in result.errors, result
+
+
+def test_bare_end_without_expect(run):
+    result = run("--bare", "--guest", debian(), "--quiet", *type_in_shell("poweroff -f"),
+                 "--expect", "never printed")
+    assert result.status == 6, result
+
+
+def verdict_of(text, first="1"):
+    verdict = stream.Verdict(first)
+    stream.Lines(verdict.line).feed(text.encode())
+    return verdict
+
+
+@pytest.mark.parametrize("text, status", [
+    ("plinth: guest 1: ended: debug exit 0x00\n", 1),
+    ("plinth: guest 1: ended: debug exit 0x2a\r\n", 85),
+    ("plinth: guest 1: ended: debug exit 0xff\n", 255),
+    ("plinth: guest 1: ended: powered off\n", 0),
+    ("plinth: guest 1: ended: reset\n", 0),
+    ("plinth: guest 1: ended: killed: triple fault\n", 6),
+    ("plinth: guest 1: refused: the kernel is short\n", 6),
+    ("plinth: cannot start: no SVM\n", 8),
+    ("plinth: PANIC: it\n", 4),
+    ("plinth: guest 2: ended: killed: x\nplinth: guest 1: ended: powered off\n", 0),
+    ("plinth: guest 1: ended: powered off\nplinth: guest 2: ended: killed: x\n", 0),
+    # a guest that prints look-alikes, then is ended
+    ("plinth: guest 1: ended: powered off\nplinth: guest 1: ended: killed: x\n", 6),
+    ("plinth: PANIC: look-alike\nplinth: guest 1: ended: debug exit 0x01\n", 3),
+    ("[1] plinth: PANIC: a guest's line\n", None),
+    ("so plinth: guest 1: ended: reset\n", None),
+    ("\x1b[2J\x1b[01;01Hplinth: guest 1: ended: reset\n", 0),
+    ("plinth: guest 1: ended: killed: x", None),        # the line isn't whole
+])
+def test_verdicts(text, status):
+    assert verdict_of(text).status == status
+
+
+def test_panic_stops_only_at_the_end():
+    assert not verdict_of("plinth: PANIC: x\nplinth: rax 0\n").stopped
+    assert verdict_of("plinth: PANIC: x\nplinth: --- end of panic report ---\n").stopped
+    assert not verdict_of("plinth: --- end of panic report ---\n").stopped
+    assert not verdict_of("plinth: PANIC: x\nplinth: --- end of panic report ---\nmore\n").stopped
+
+
+@pytest.mark.parametrize("cuts", range(1, 8))
+def test_quiet_shows_the_guest_alone(cuts):
+    """However the stream is cut into pieces; and nothing is held back that can't be Plinth's."""
+    text = b"plinth: one\nguest plinth: x\r\nplin\n\x1b[mplinth: two\r\nplinth:no\nlast pli"
+    quiet = stream.Quiet()
+    shown = b"".join(quiet.filter(text[at:at + cuts]) for at in range(0, len(text), cuts))
+    assert shown + quiet.rest() == b"guest plinth: x\r\nplin\nplinth:no\nlast pli"
+
+
+def test_quiet_shows_partial_lines_at_once():
+    quiet = stream.Quiet()
+    assert quiet.filter(b"gu") == b"gu"
+    assert quiet.filter(b"est# ") == b"est# "
+    assert quiet.filter(b"\npli") == b"\n"
+    assert quiet.filter(b"x") == b"plix"
+
+
+def test_expect_across_pieces():
+    watcher = stream.Watcher("ab+c$")
+    assert not watcher.feed(b"a") and not watcher.feed(b"b\nbc")
+    assert watcher.feed(b"\nabb") is False and watcher.feed(b"c")
+
+
+def test_guest_text():
+    parsed = guest.parse_guest("kernel=Makefile,mem=1G,cmdline=a=1,b c,mem=2", 3)
+    assert parsed.modules() == [("Makefile", "guest=3,kernel,mem=1G,cmdline=a=1,b c,mem=2")]
+    parsed = guest.parse_guest("initrd=LICENSE,kernel=Makefile,name=x", 1)
+    assert parsed.modules() == [("Makefile", "guest=x,kernel"), ("LICENSE", "guest=x,initrd")]
+
+
+def test_module_string_for_the_emulator(tmp_path):
+    """QEMU ends a module's file at the first space and the module at a single comma."""
+    parsed = guest.parse_guest("kernel=Makefile,cmdline=a b,c", 1)
+    words = machine.module_words([parsed], str(tmp_path))
+    assert words == ["-initrd", f"{tmp_path}/module1 guest=1,,kernel,,cmdline=a b,,c"]
+    assert os.path.samefile(tmp_path / "module1", "Makefile")
+
+
+def test_grub_menu_quotes():
+    parsed = guest.parse_guest("kernel=Makefile,cmdline=a;b it's", 1)
+    menu = image.menu([parsed], "crash=pf", [("/boot/module1", parsed.modules()[0][1])], 5)
+    assert r"module2 --nounzip /boot/module1 'guest=1,kernel,cmdline=a;b' 'it'\''s'" in menu
+    assert "multiboot2 /boot/plinth.elf 'crash=pf'\n" in menu
+
+
+def test_kill_leaves_nothing(tmp_path):
+    """Whoever kills tools/run, kills the emulator with it."""
+    marker = f"plinth-test-{os.getpid()}"
+    words = [os.path.join(ROOT, "tools/run"), "--bare", "--guest", debian(), "--qemu",
+             f"-name {marker}"]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        process.stdout.read(1)
+        process.kill()
+        process.stdout.read()       # ends only when the emulator is gone too
+    left = subprocess.run(["pgrep", "-f", f"qemu.*{marker}"], capture_output=True, check=False)
+    assert left.stdout == b""
+
+
+def test_terminate_removes_temporary_files(tmp_path):
+    words = [os.path.join(ROOT, "tools/run"), "--bare", "--guest", debian()]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        process.stdout.read(1)
+        process.terminate()
+        process.stdout.read()
+    assert os.listdir(tmp_path) == [] and process.returncode == 128 + 15
+
+
+def test_initramfs_is_reproducible(tmp_path):
+    made = []
+    for name in ("a", "b"):
+        subprocess.run([os.path.join(ROOT, "tools/initramfs"), "build/guest/busybox",
+                        str(tmp_path / name)], cwd=ROOT, check=True, timeout=30)
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] == made[1]
+
+
+def test_setup_knows_its_purposes():
+    setup = os.path.join(ROOT, "tools/setup")
+    done = subprocess.run([setup, "cooking"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2 and "cooking" in done.stderr
+    done = subprocess.run([setup, "build", "run"], capture_output=True, text=True, timeout=30,
+                          check=False)
+    assert done.returncode == 0 and done.stdout == ""       # a second run does nothing
+
+
+def test_setup_without_rights(tmp_path):
+    """Where nothing can be installed it says what is missing and stops with 8."""
+    for name, text in {"id": "echo 1000", "sudo": "exit 1", "dpkg-query": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run([os.path.join(ROOT, "tools/setup"), "run"], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, timeout=30, check=False)
+    assert done.returncode == 8 and "qemu-system-x86" in done.stderr, done
