@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the command lines of GRUB's modules say about the guests:
+ *
+ *   guest=NAME,kernel[,mem=256M][,cpus=1][,rights=BASE+SIZE:rwsu[;BASE+SIZE:...]]
+ *        [,paging=auto|nested][,cmdline=TEXT]
+ *   guest=NAME,initrd
+ *
+ * cmdline is the last key and may hold spaces and commas. Words before guest= (the file's name)
+ * don't count. Sizes are decimal or 0x hexadecimal, with K, M or G. Rights: r read, w write, s
+ * execute as supervisor, u execute as user, - a placeholder.
+ */
+#pragma once
+
+#include "include/bootinfo.h"
+
+#define CONFIG_NAME_SIZE	32	/* with the zero byte, as all below */
+#define CONFIG_CMDLINE_SIZE	2048
+#define CONFIG_FAULT_SIZE	256
+#define CONFIG_MAX_RIGHTS	16
+#define CONFIG_MAX_CPUS		64
+#define CONFIG_MIN_MEM		MIB(1)
+#define CONFIG_MAX_MEM		GIB(1024)
+#define CONFIG_DEFAULT_MEM	MIB(256)
+
+enum guest_paging { PAGING_AUTO, PAGING_NESTED };
+
+struct config_rights {
+	gpa_t base;
+	u64 size;	/* in bytes; both are multiples of PAGE_SIZE */
+	u8 rights;	/* RIGHT_* */
+};
+
+struct guest_config {
+	char name[CONFIG_NAME_SIZE];
+	char fault[CONFIG_FAULT_SIZE];	/* not empty: the sentence why the guest is refused */
+	u64 mem;			/* in bytes, a multiple of PAGE_SIZE */
+	unsigned cpus;
+	int kernel, initrd;		/* indices of modules, -1: none */
+	enum guest_paging paging;
+	unsigned nr_rights;
+	struct config_rights rights[CONFIG_MAX_RIGHTS];
+	char cmdline[CONFIG_CMDLINE_SIZE];
+};
+
+struct config {
+	unsigned nr_guests;
+	struct guest_config guest[BOOT_MAX_MODULES];
+	/* Sentences about modules that belong to no guest. */
+	unsigned nr_faults;
+	char fault[BOOT_MAX_MODULES][CONFIG_FAULT_SIZE];
+};
+
+/* Fills in the whole of `c`. A fault refuses one guest (or one module), the others go on; the
+ * first fault of a guest is kept. Modules are numbered from 1 in sentences, as in GRUB's menu;
+ * from 0 in `c`. */
+void config_parse(struct config *c, const struct boot_info *info);

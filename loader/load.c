@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Owns the choice of the protocol and the checked copying into guest memory. */
+#include "loader/load.h"
+
+#include "include/x86/cr.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "loader/loading.h"
+
+bool kernel_read(const struct load_request *req, u64 offset, void *to, u64 size)
+{
+	if (offset > req->kernel_size || size > req->kernel_size - offset)
+		return false;
+	memcpy(to, (const u8 *)req->kernel + offset, size);
+	return true;
+}
+
+enum load_status load_refuse(struct loading *l, enum load_status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(l->why, l->why_size, format, args);
+	va_end(args);
+	return status;
+}
+
+bool load_is_ram(const struct loading *l, u64 base, u64 size)
+{
+	for (unsigned i = 0; i < l->nr_ranges; i++) {
+		const struct memory_range *r = &l->range[i];
+
+		if (r->kind == MEMORY_RAM && base >= r->base && base - r->base <= r->size &&
+		    size <= r->size - (base - r->base))
+			return true;
+	}
+	return false;
+}
+
+static bool clear(const struct load_request *req, u64 at, u64 size)
+{
+	static const u8 zeros[PAGE_SIZE];
+
+	while (size) {
+		u64 n = MIN(size, sizeof(zeros));
+
+		if (!slots_write_any(req->slots, GPA(at), zeros, n))
+			return false;
+		at += n;
+		size -= n;
+	}
+	return true;
+}
+
+enum load_status load_put(struct loading *l, const char *what, u64 at, const void *from, u64 size,
+			  u64 total)
+{
+	const struct load_request *req = l->req;
+
+	if (!load_is_ram(l, at, total))
+		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx lies outside its memory "
+				   "(mem=%luK: 0 to 640K, 1M to %luK); give it more",
+				   what, total, at, req->mem >> 10, memory_low_top(req->mem) >> 10);
+	if ((size && !slots_write_any(req->slots, GPA(at), from, size)) ||
+	    !clear(req, at + size, total - size))
+		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx can't be written: its memory "
+				   "has a hole there", what, total, at);
+	return LOAD_OK;
+}
+
+void load_flat_start(struct guest_start *out, u16 code, u16 data)
+{
+	const struct segment flat = {
+		.selector = data, .limit = 0xffffffff,
+		.attr = SEG_ATTR_G | SEG_ATTR_DB | SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE |
+			SEG_TYPE_ACCESSED,
+	};
+
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		out->segment[i] = flat;
+	out->segment[SEG_CS].selector = code;
+	out->segment[SEG_CS].attr |= SEG_TYPE_CODE;
+	/* VMX enters no guest without a busy TSS, so each has one, of which it knows nothing. */
+	out->segment[SEG_TR] = (struct segment){ .limit = 0x67, .attr = SEG_ATTR_P | 0xb };
+	out->rflags = RFLAGS_FIXED;
+	out->cr0 = CR0_PE | CR0_ET;
+}
+
+static enum load_status unknown(struct loading *l)
+{
+	static const u8 gzip[] = { 0x1f, 0x8b };
+	u8 magic[sizeof(gzip)];
+
+	if (l->req->kernel_size == 0)
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel is empty; the file may not have been read");
+	if (kernel_read(l->req, 0, magic, sizeof(magic)) && memcmp(magic, gzip, sizeof(gzip)) == 0)
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with gzip; "
+				   "decompress the file", l->req->kernel_size);
+	if (elf_recognise(l->req))
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without a multiboot 1 "
+				   "header; for Linux give the bzImage (vmlinuz)", l->req->kernel_size);
+	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage nor a "
+			   "multiboot 1 kernel; check the file", l->req->kernel_size);
+}
+
+enum load_status load_guest(const struct load_request *req, struct guest_start *out, char *why,
+			    size_t why_size)
+{
+	static const struct protocol *const protocols[] = { &protocol_linux, &protocol_multiboot };
+	struct loading l = { .req = req, .out = out, .why = why, .why_size = why_size };
+
+	memset(out, 0, sizeof(*out));
+	if (why_size)
+		why[0] = 0;
+	l.nr_ranges = memory_map(req->mem, l.range);
+	if (strlen(req->cmdline) >= LOAD_CMDLINE_SIZE)
+		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more than %u; "
+				   "shorten it", (unsigned long)strlen(req->cmdline), LOAD_CMDLINE_SIZE - 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (!protocols[i]->recognise(req))
+			continue;
+		out->protocol = protocols[i]->name;
+		return protocols[i]->load(&l);
+	}
+	return unknown(&l);
+}

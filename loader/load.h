@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Puts a kernel, its initrd and its command line into a guest's memory, and says how its CPU
+ * starts: Linux bzImage (64-bit boot protocol) and multiboot 1 (ELF32, ELF64, address fields).
+ */
+#pragma once
+
+#include "loader/start.h"
+#include "mm/slots.h"
+
+#define LOAD_WHY_SIZE		256	/* enough for every sentence */
+#define LOAD_CMDLINE_SIZE	2048	/* with its zero byte */
+
+enum load_status {
+	LOAD_OK,
+	LOAD_UNKNOWN,		/* not a kernel of a known kind */
+	LOAD_UNSUPPORTED,	/* a kernel that asks for what we don't have */
+	LOAD_BROKEN,		/* truncated, or it contradicts itself */
+	LOAD_NO_ROOM,		/* something lies outside the guest's memory, or doesn't fit into it */
+};
+
+struct load_request {
+	const void *kernel;	/* the file; not trusted; must not change during the call */
+	u64 kernel_size;	/* in bytes */
+	const void *initrd;	/* NULL: none */
+	u64 initrd_size;	/* in bytes */
+	const char *cmdline;	/* ends with a zero byte */
+	const struct memory_slots *slots;	/* hold all that memory_map(mem) calls RAM */
+	u64 mem;		/* the guest's memory in bytes, as in memory_map() */
+	gpa_t rsdp;		/* of the ACPI tables; 0: none */
+};
+
+/*
+ * Loads what `req` names and fills in `out`. On anything but LOAD_OK, `why` holds a sentence
+ * without the guest's name, `out` is unspecified, and parts may lie in the guest's memory. Keeps no
+ * pointer. Sources: Linux, Documentation/arch/x86/boot.rst; Multiboot Specification 0.6.96; System
+ * V ABI, "ELF".
+ */
+enum load_status must_check load_guest(const struct load_request *req, struct guest_start *out,
+				       char *why, size_t why_size);

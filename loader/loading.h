@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the protocols share while one kernel is being loaded. Not for others than loader/. */
+#pragma once
+
+#include "loader/load.h"
+#include "loader/memory_map.h"
+
+struct loading {
+	const struct load_request *req;
+	struct guest_start *out;
+	char *why;
+	size_t why_size;
+	unsigned nr_ranges;
+	struct memory_range range[MEMORY_MAP_MAX];
+};
+
+/* The guest memory that a kernel takes, from `low` to before `high`. */
+struct extent {
+	u64 low, high;
+};
+
+/* A kind of kernel. */
+struct protocol {
+	const char *name;
+	bool (*recognise)(const struct load_request *req);
+	enum load_status (*load)(struct loading *l);
+};
+
+extern const struct protocol protocol_linux, protocol_multiboot;
+
+/* Descriptors of flat 4 GiB segments, for GDTs in guest memory. */
+#define DESCRIPTOR_CODE32	0x00cf9b000000ffffull
+#define DESCRIPTOR_CODE64	0x00af9b000000ffffull
+#define DESCRIPTOR_DATA		0x00cf93000000ffffull
+
+/* Copies out of the kernel's file. False: it ends before. */
+bool must_check kernel_read(const struct load_request *req, u64 offset, void *to, u64 size);
+
+/* Sets the sentence and returns `status`. */
+printf_like(3, 4) enum load_status load_refuse(struct loading *l, enum load_status status,
+						const char *format, ...);
+
+/* Whether all of [base, base + size) is one piece of the guest's RAM. */
+bool load_is_ram(const struct loading *l, u64 base, u64 size);
+
+/* Copies `size` bytes to guest address `at` and clears up to `total`; `what` is for the sentence
+ * if they don't lie in the guest's RAM. */
+enum load_status must_check load_put(struct loading *l, const char *what, u64 at, const void *from,
+				     u64 size, u64 total);
+
+/* Sets CPU state common to all: flat segments with these selectors, interrupts off, protected
+ * mode. */
+void load_flat_start(struct guest_start *out, u16 code, u16 data);
+
+/* Loads the segments of an ELF32 or ELF64 file. `entry` becomes a guest physical address. */
+enum load_status must_check elf_load(struct loading *l, struct extent *extent, u64 *entry);
+bool elf_recognise(const struct load_request *req);
