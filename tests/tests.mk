@@ -22,6 +22,7 @@ $(HOST_TESTS): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BU
 	$(HOST_CC) $(HOST_CFLAGS) -o $@ $< $(HOST_BUILD)/libplinth.a -lcmocka $(HOST_LIBS_test_$*)
 
 HOST_LIBS_test_emulate := -lcapstone -lunicorn
+HOST_LIBS_test_decode := -lcapstone
 
 # One host test: make build/host/test_NAME && build/host/test_NAME
 test-host: $(HOST_TESTS)
