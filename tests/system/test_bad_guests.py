@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Guests that can't run get a sentence that names them and the fault; the others run all the same."""
+import os
+
+import pytest
+
+from conftest import DEBIAN, ROOT, debian, type_in_shell
+
+
+@pytest.fixture(name="files", scope="session")
+def bad_files(tmp_path_factory):
+    """Kernels and initrds that nothing can start."""
+    folder = tmp_path_factory.mktemp("bad")
+    with open(os.path.join(ROOT, "build/guest/vmlinuz"), "rb") as file:
+        kernel = file.read()
+    contents = {"short": kernel[:100000], "header": kernel[:512], "empty": b"",
+                "text": b"This is no kernel.\n" * 100, "one": b"\x7f", "elf": kernel[:0] + b"\x7fELF"}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    with open(folder / "big", "wb") as file:
+        file.truncate(160 << 20)
+    return folder
+
+
+def assert_refused(result, regex, name="1"):
+    assert result.status == 6, result
+    assert result.says(rf"guest {name}: refused: .*{regex}"), result
+    assert result.says("all guests have ended; powering off"), result
+    assert not result.says("PANIC"), result
+
+
+@pytest.mark.parametrize("name", ["short", "header", "text", "one", "elf"])
+def test_bad_kernel(run, files, name):
+    assert_refused(run("--guest", f"kernel={files / name}", timeout=30), r"\w+ \w+ \w+")
+
+
+def test_initrd_too_large(run, files):
+    guest = f"kernel=build/guest/vmlinuz,initrd={files / 'big'},mem=128M,cmdline=console=ttyS0"
+    assert_refused(run("--guest", guest, timeout=30), "initrd")
+
+
+@pytest.mark.parametrize("keys, regex", [
+    ("mem=1000001", "mem=1000001"),
+    ("mem=1M", r"\d"),
+    ("mem=4K", "mem=4K"),
+    ("mem=100G", r"memory|mem="),
+    ("mem=", "mem="),
+    ("mem=lots", "mem=lots"),
+    ("cpus=0", "cpus=0"),
+    ("colour=red", "colour"),
+    ("mem=64M,mem=64M", "mem"),
+    ("rights=17+4K:rw", "rights="),
+])
+def test_bad_keys(run, keys, regex):
+    assert_refused(run("--guest", f"{DEBIAN},{keys}", timeout=30), regex)
+
+
+def test_refusal_from_grub(run, files):
+    result = run("--media", "cd", "--guest", f"kernel={files / 'text'}")
+    assert_refused(result, r"\w+ \w+")
+
+
+def test_others_still_run(run, files):
+    """The first is refused, which gives the status; the second runs to its end."""
+    result = run("--cpus", "2", "--guest", f"kernel={files / 'text'},name=bad",
+                 "--guest", debian("name=good"), *type_in_shell("poweroff -f"))
+    assert_refused(result, r"\w+", "bad")
+    assert result.says("guest good: ended: powered off"), result
+
+
+def test_too_many_guests(run):
+    """Each virtual CPU has a host CPU of its own: where none is left, the guest is refused."""
+    result = run("--cpus", "1", "--guest", debian("name=first,mem=128M"),
+                 "--guest", debian("name=second,mem=128M"), *type_in_shell("poweroff -f"))
+    assert result.says("guest second: refused: .*CPU"), result
+    assert result.status == 0 and result.says("guest first: ended: powered off"), result
+
+
+def test_same_name_twice(run):
+    result = run("--cpus", "2", "--guest", debian("name=twin,mem=128M"),
+                 "--guest", debian("name=twin,mem=128M"), "--expect", "guest twin: refused: .*name")
+    assert result.status == 0, result
+
+
+def test_guests_larger_than_the_host(run):
+    """Memory for the first only."""
+    result = run("--cpus", "2", "--memory", "512M", "--guest", debian("name=first,mem=256M"),
+                 "--guest", debian("name=second,mem=400M"), *type_in_shell("poweroff -f"))
+    assert result.says("guest second: refused: .*memory"), result
+    assert result.status == 0, result

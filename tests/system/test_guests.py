@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The test kernels of guests/: bare and under Plinth, each value that they print compared.
+
+A test kernel prints TAP ("ok N - ID: VALUE") on COM1 and ends by debug exit. What Plinth lets a guest
+see otherwise than the bare emulator does stands in tests/differences, with the reason."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT, run_tool
+
+LINE = re.compile(r"^(not )?ok (\d+)(?: - ([^:#]+?)(?:: (.*?))?)?(?:\s*# (SKIP|TODO).*)?\s*$")
+
+
+def list_guests():
+    made = subprocess.run(["make", "-s", "--no-print-directory", "list-guests"], cwd=ROOT,
+                          capture_output=True, text=True, timeout=60, check=False,
+                          env={key: value for key, value in os.environ.items()
+                               if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")})
+    return made.stdout.split() if made.returncode == 0 else []
+
+
+def differences(guest):
+    """{id: value under Plinth} of this guest's lines."""
+    listed = {}
+    with open(os.path.join(ROOT, "tests/differences"), encoding="utf-8") as file:
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if not line.startswith("#") and len(fields) == 3 and fields[0].startswith(guest + "/"):
+                listed[fields[0].removeprefix(guest + "/")] = fields[1]
+    return listed
+
+
+class Tap:
+    """What a test kernel said: {id: value}, the tests that failed, whether the plan was kept."""
+
+    def __init__(self, output):
+        self.values, self.failed, numbers, self.plan = {}, [], [], None
+        for line in output.split("\n"):
+            plan = re.match(r"1\.\.(\d+)", line)
+            match = LINE.match(line)
+            if plan:
+                self.plan = int(plan.group(1))
+            if not match:
+                continue
+            numbers.append(int(match.group(2)))
+            name = match.group(3) or match.group(2)
+            self.values[name] = match.group(4) or ""
+            if match.group(1):
+                self.failed.append(line)
+        self.complete = self.plan == len(numbers) and numbers == list(range(1, len(numbers) + 1))
+
+
+def run_guest(name, *words):
+    return run_tool("--guest", f"kernel=build/guests/{name}.elf,mem=256M", *words)
+
+
+def compare(bare, plinth, listed):
+    """Sentences for each value that is neither equal nor listed, and each line listed in vain."""
+    for name in sorted(bare.keys() | plinth.keys()):
+        here = plinth.get(name, "-")
+        if name in listed:
+            if here != listed[name]:
+                yield f"{name}: {here!r} under Plinth, tests/differences says {listed[name]!r}"
+            elif here == bare.get(name, "-"):
+                yield f"{name}: listed in tests/differences, but no different"
+        elif name in bare and here != bare[name]:
+            yield f"{name}: {here!r} under Plinth, {bare[name]!r} bare"
+    for name in sorted(listed.keys() - bare.keys() - plinth.keys()):
+        yield f"{name}: listed in tests/differences, but never printed"
+
+
+GUESTS = list_guests()
+
+
+def test_there_are_guests():
+    assert len(GUESTS) >= 5, GUESTS
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_bare(name):
+    """On the bare emulator the test kernel agrees with itself."""
+    result = run_guest(name, "--bare")
+    tap = Tap(result.output)
+    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, str(result))
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_plinth(name):
+    """Under Plinth it passes, and prints the same values."""
+    result = run_guest(name)
+    tap = Tap(result.output)
+    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, str(result))
+    bare = Tap(run_guest(name, "--bare").output)
+    assert not list(compare(bare.values, tap.values, differences(name))), str(result)
+
+
+def test_compare_finds_faults():
+    """The comparison itself."""
+    bare, plinth = {"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9", "c": "4", "d": "5"}
+    assert len(list(compare(bare, plinth, {}))) == 2
+    assert not list(compare(bare, plinth, {"b": "9", "c": "4"}))
+    assert len(list(compare(bare, plinth, {"b": "8", "c": "4"}))) == 1
+    assert len(list(compare(bare, plinth, {"a": "1", "b": "9", "c": "4"}))) == 1
+    assert len(list(compare(bare, plinth, {"x": "1", "b": "9", "c": "4"}))) == 1
+
+
+def test_tap_reader():
+    tap = Tap("1..3\nok 1 - a: 1: 2\nnot ok 2 - b: 3\nok 3 - c # SKIP no\n")
+    assert tap.values == {"a": "1: 2", "b": "3", "c": ""} and len(tap.failed) == 1 and tap.complete
+    assert not Tap("1..2\nok 1 - a\n").complete and not Tap("ok 1 - a\n").complete
+
+
+def test_triple_fault(run):
+    """A guest that faults thrice is ended with a report: registers, instruction bytes, a walk."""
+    result = run("--guest", "kernel=build/guests/triple.elf", timeout=30)
+    assert result.status == 6, result
+    assert result.says(r"guest 1: ended: killed: .*(triple fault|shutdown)"), result
+    for word in (r"\brip\b", r"\brsp\b", r"\bcr3\b", r"\bbytes\b", r"\bwalk\b"):
+        assert any(re.search(word, line, re.I) for line in result.own), (word, str(result))
