@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine's time: the TSC, with a frequency that was measured. All CPUs' TSCs are taken to run
+ * together.
+ */
+#pragma once
+
+#include "arch/x86/acpi_tables.h"
+#include "include/types.h"
+
+/* TSC ticks a millisecond; 0 before time_init(). */
+extern u64 tsc_khz;
+
+/* Measures the TSC against the ACPI PM timer or, where it is missing or stands still, the PIT. Once, on
+ * the first CPU, in about 50 ms. False: neither counts. */
+bool must_check time_init(const struct acpi_info *tables);
+
+u64 tsc_to_ns(u64 ticks);
+u64 ns_to_tsc(u64 ns);	/* rounded up */
+
+/* Nanoseconds since time_init(). */
+u64 time_ns(void);
+
+/* Waits at least `us` microseconds. Before time_init(), roughly. */
+void udelay(u64 us);
