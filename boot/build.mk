@@ -15,7 +15,8 @@ endif
 endif
 
 HV_CFLAGS  := -std=gnu11 -ffreestanding -nostdlib -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
-              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fcf-protection=none \
+              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
+              -mno-omit-leaf-frame-pointer -fno-optimize-sibling-calls -fcf-protection=none \
               -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks \
               -ffunction-sections -fdata-sections -O2 -g $(WARNINGS) -I.
 HV_LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=sha1 --gc-sections

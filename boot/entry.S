@@ -183,10 +183,10 @@ boot_64:
 	movq	$early_stack_top, %rsp
 	movl	%edi, %esi
 	movl	%ebp, %edi
-	xorl	%ebp, %ebp		/* where the backtrace ends */
+	xorl	%ebp, %ebp		/* where the backtrace ends, as the return address 0 does */
+	pushq	$0
 	movq	$boot_main, %rax
-	call	*%rax
-	ud2
+	jmp	*%rax
 
 	.bss
 	.balign 4096

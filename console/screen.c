@@ -237,7 +237,7 @@ void screen_move(void *memory)
 	bool was_dark = !screen.display.memory;
 
 	screen.display.memory = memory;
-	if (screen.present && was_dark) {
+	if (screen.present && was_dark && memory) {
 		screen.display.clear(&screen.display);
 		draw_all();
 	}
