@@ -1,32 +1,108 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Puts the parts together, in the order in which they need each other. */
+#include "arch/x86/apic.h"
 #include "arch/x86/image.h"
 #include "arch/x86/layout.h"
+#include "arch/x86/machine.h"
+#include "arch/x86/memory.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/power.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/time.h"
+#include "arch/x86/trap.h"
+#include "boot/crash.h"
 #include "boot/multiboot.h"
+#include "boot/options.h"
 #include "console/console.h"
 #include "include/version.h"
 
 static struct boot_info boot_info;
+static struct options options;
 
 void boot_main(u32 magic, u32 info);
 
-static void say_hello(void)
+static noreturn_fn void halt(void)
 {
-	kprintf("Plinth %s (build %s), loaded at %#lx by %s", plinth_version, image_build_id(),
-		boot_info.image_base.v, boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
+	for (;;)
+		asm volatile("cli; hlt");
 }
 
-/* Called by entry.S, on the early stack and page tables. */
-void boot_main(u32 magic, u32 info)
+/* For what the machine or its user can change: a sentence that stays on the screen. */
+static noreturn_fn void cannot_start(const char *why)
+{
+	kprintf("cannot start: %s", why);
+	halt();
+}
+
+/* The first lines, before anything can fail. */
+static void start_console(u32 magic, u32 info)
 {
 	bool known = multiboot_parse(&boot_info, magic, info, (const u8 *)DIRECT_MAP);
 
 	boot_info.image_base = image_physical_base();
 	boot_info.image_size = image_size();
 	console_init(&boot_info, (u8 *)DIRECT_MAP);
-	say_hello();
+	kprintf("Plinth %s (build %s), loaded by %s", plinth_version, image_build_id(),
+		boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
 	if (!known)
-		kprintf("cannot start: this boot loader speaks neither multiboot 1 nor 2");
-	for (;;)
-		asm volatile("hlt");
+		cannot_start("the boot loader speaks neither multiboot 1 nor multiboot 2; use GRUB");
+}
+
+static void print_help_line(const char *line)
+{
+	kprintf("%s", line);
+}
+
+static void read_options(void)
+{
+	char error[256];
+
+	if (!options_parse(&options, boot_info.cmdline, error, sizeof(error)))
+		cannot_start(error);
+	if (options.help)
+		options_help(print_help_line);
+	panic_init(options.reboot_on_panic ? machine_reset : NULL);
+}
+
+/* After the last guest, or with none. */
+static noreturn_fn void end(void)
+{
+	if (options.stay_at_end) {
+		kprintf("staying, as at-end=stay asks");
+		halt();
+	}
+	machine_power_off();
+	kprintf("this machine can't be switched off by software; it can be switched off now");
+	halt();
+}
+
+/* On the stack of CPU 0. */
+static void run(void *unused)
+{
+	const char *why = machine_init_devices(&boot_info);
+
+	if (why)
+		cannot_start(why);
+	panic_set_stop_others(apic_send_nmi_to_others);
+	kprintf("%u CPUs, %llu MHz TSC, %llu MiB of memory free", smp_count(),
+		(unsigned long long)tsc_khz / 1000,
+		(unsigned long long)frames_available(&host_frames) >> 20);
+	crash(options.crash);
+	if (!boot_info.nr_modules)
+		kprintf("no guest was given; give GRUB a line `module2 FILE guest=NAME kernel` for one");
+	end();
+}
+
+/* Called by entry.S, on the early stack and page tables. */
+void boot_main(u32 magic, u32 info)
+{
+	const char *why;
+
+	start_console(magic, info);
+	trap_init();
+	read_options();
+	why = machine_init_memory(&boot_info);
+	if (why)
+		cannot_start(why);
+	machine_enter(run, NULL);
 }

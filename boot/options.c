@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The command line. An option is a row of a table: parsing, help and complaints all come from there. */
+#include "boot/options.h"
+
+#include "include/assert.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+#define MAX_CHOICES 8
+
+struct option {
+	const char *name;
+	/* What may follow `name=`, as the numbers 0, 1, …; none: the word stands alone and means true. */
+	const char *choice[MAX_CHOICES];
+	size_t at;	/* of its byte in struct options */
+	const char *help;
+};
+
+static const struct option table[] = {
+	{ "help", { 0 }, offsetof(struct options, help), "print these lines" },
+	{ "on-panic", { "halt", "reboot" }, offsetof(struct options, reboot_on_panic),
+	  "after a panic's report" },
+	{ "at-end", { "off", "stay" }, offsetof(struct options, stay_at_end),
+	  "when all guests have ended: power off, or stay" },
+	{ "crash", { "none", "pf", "ud", "gp", "df", "nmi", "assert", "stack" },
+	  offsetof(struct options, crash), "crash at once in this way, to see the report" },
+};
+static_assert(CRASH_STACK == 7, "crash= lists the kinds in the order of enum forced_crash");
+static_assert(sizeof(bool) == 1, "an option is a byte");
+
+/* One word of the command line. */
+struct word {
+	const char *text;
+	size_t length;
+	size_t name_length;	/* up to '=' */
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* False: none is left. */
+static bool next_word(const char **cmdline, struct word *w)
+{
+	const char *at = *cmdline;
+	const char *equals;
+
+	while (is_blank(*at))
+		at++;
+	w->text = at;
+	while (*at && !is_blank(*at))
+		at++;
+	w->length = (size_t)(at - w->text);
+	equals = strchr(w->text, '=');
+	w->name_length = equals && equals < at ? (size_t)(equals - w->text) : w->length;
+	*cmdline = at;
+	return w->length;
+}
+
+static bool is_text(const char *text, const char *from, size_t length)
+{
+	return strlen(text) == length && !strncmp(text, from, length);
+}
+
+static const struct option *find_option(const struct word *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (is_text(table[i].name, w->text, w->name_length))
+			return &table[i];
+	return NULL;
+}
+
+/* The number of the choice that the word makes, or -1. */
+static int find_choice(const struct option *o, const struct word *w)
+{
+	if (!o->choice[0])
+		return w->name_length == w->length ? 1 : -1;
+	if (w->name_length == w->length)
+		return -1;
+	for (int i = 0; i < MAX_CHOICES && o->choice[i]; i++)
+		if (is_text(o->choice[i], w->text + w->name_length + 1, w->length - w->name_length - 1))
+			return i;
+	return -1;
+}
+
+/* "name=one|two", or "name". */
+static void describe(const struct option *o, char *out, size_t size)
+{
+	int n = snprintf(out, size, "%s", o->name);
+
+	for (int i = 0; i < MAX_CHOICES && o->choice[i]; i++)
+		n += snprintf(out + n, size - (size_t)n, "%c%s", i ? '|' : '=', o->choice[i]);
+}
+
+static void complain_unknown(const struct word *w, char *error, size_t size)
+{
+	size_t n = (size_t)snprintf(error, size, "unknown option \"%.*s\"; known:",
+				    (int)MIN(w->length, (size_t)64), w->text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(table) && n < size; i++)
+		n += (size_t)snprintf(error + n, size - n, "%s %s", i ? "," : "", table[i].name);
+}
+
+static void complain_value(const struct option *o, const struct word *w, char *error, size_t size)
+{
+	char usage[128];
+
+	describe(o, usage, sizeof(usage));
+	snprintf(error, size, "option \"%.*s\" is not understood; it is %s",
+		 (int)MIN(w->length, (size_t)64), w->text, usage);
+}
+
+/* Some loaders (QEMU's) give the file's name first, as argv[0]; others (GRUB) don't. */
+static const char *skip_file_name(const char *cmdline)
+{
+	const char *at = cmdline;
+	struct word w;
+
+	if (!next_word(&at, &w) || w.name_length < w.length)
+		return cmdline;
+	for (size_t i = 0; i < w.length; i++)
+		if (w.text[i] == '/' || w.text[i] == '.')
+			return at;
+	return cmdline;
+}
+
+bool options_parse(struct options *to, const char *cmdline, char *error, size_t size)
+{
+	struct word w;
+
+	*to = (struct options){ 0 };
+	cmdline = skip_file_name(cmdline);
+	while (next_word(&cmdline, &w)) {
+		const struct option *o = find_option(&w);
+		int choice = o ? find_choice(o, &w) : -1;
+
+		if (!o)
+			complain_unknown(&w, error, size);
+		else if (choice < 0)
+			complain_value(o, &w, error, size);
+		if (choice < 0)
+			return false;
+		((u8 *)to)[o->at] = (u8)choice;
+	}
+	return true;
+}
+
+void options_help(void (*print)(const char *line))
+{
+	char usage[128], line[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		describe(&table[i], usage, sizeof(usage));
+		snprintf(line, sizeof(line), "  %-46s %s", usage, table[i].help);
+		print(line);
+	}
+}

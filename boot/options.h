@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The hypervisor's own command line: words of the form name or name=value, separated by blanks. */
+#pragma once
+
+#include "include/types.h"
+
+enum forced_crash {
+	CRASH_NONE, CRASH_PF, CRASH_UD, CRASH_GP, CRASH_DF, CRASH_NMI, CRASH_ASSERT, CRASH_STACK,
+};
+
+struct options {
+	bool help;
+	bool reboot_on_panic;	/* else it halts */
+	bool stay_at_end;	/* else the machine is powered off when all guests have ended */
+	u8 crash;		/* enum forced_crash */
+};
+
+/*
+ * Sets `to` from the command line. False: a word is unknown or has a value that it can't have; then
+ * `error`, of `size` bytes, says in one sentence which one, and what is known instead.
+ */
+bool must_check options_parse(struct options *to, const char *cmdline, char *error, size_t size);
+
+/* Calls `print` with a line of text for each option there is. */
+void options_help(void (*print)(const char *line));
