@@ -43,7 +43,7 @@ enum fmt_kind {
 #define FMT_SMEP	0x00000100u
 #define FMT_SMAP	0x00000200u
 #define FMT_PKE		0x00000400u
-#define FMT_NPT		0x00000800u	/* tables of nested paging: each access is a user access */
+#define FMT_NPT		0x00000800u	/* nested paging of AMD: all accesses are a user's */
 #define FMT_EPT_XO	0x00001000u	/* execute-only pages */
 #define FMT_EPT_MBEC	0x00002000u	/* mode-based execute control */
 #define FMT_EPT_AD	0x00004000u	/* accessed and dirty flags */
@@ -219,9 +219,8 @@ u64 fmt_make_table(const struct page_format *f, unsigned level, u64 address, uns
 /* --- The formats of a VM --- */
 
 /*
- * For one `cpu` there are 1 + 16 (32-bit) + 16 (PAE) + 2 * 32 (long) modes of the CPU's own paging
- * and 2 + 2 + 2 * 2 of NPT, or 2 * 2 * 2 of EPT where XO and page sizes are fixed: at most 113
- * together.
+ * For one `cpu` there are 1 + 16 (32-bit) + 16 (PAE) + 2 * 32 (long) modes of the CPU's own paging,
+ * 1 + 2 + 2 + 2 * 2 of NPT, and 2 * 2 * 2 of EPT where XO and page sizes are fixed: 114 together.
  */
 #define FORMAT_SET_SIZE 128
 
