@@ -263,7 +263,12 @@ static void take_keys(struct reading *r, struct text rest)
 			       shown(word), word.at);
 			return;
 		}
-		if (text_is(name, "cmdline") && name.end < word.end) {
+		if (name.end == word.end) {
+			refuse(r, "\"%.*s\" is not KEY=VALUE; the keys of a kernel are " KNOWN_KEYS,
+			       shown(word), word.at);
+			return;
+		}
+		if (text_is(name, "cmdline")) {
 			take_key(r, name, (struct text){ name.end + 1, all.end });
 			return;
 		}

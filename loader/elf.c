@@ -65,10 +65,12 @@ bool elf_recognise(const struct load_request *req)
 {
 	u8 magic[sizeof(elf_magic)];
 
-	return kernel_read(req, 0, magic, sizeof(magic)) && memcmp(magic, elf_magic, sizeof(magic)) == 0;
+	return kernel_read(req, 0, magic, sizeof(magic)) && memcmp(magic, elf_magic,
+								   sizeof(magic)) == 0;
 }
 
-static bool read_header(const struct load_request *req, const struct elf_ident *ident, struct elf *elf)
+static bool read_header(const struct load_request *req, const struct elf_ident *ident,
+			struct elf *elf)
 {
 	struct elf32_header h32;
 	struct elf64_header h64;
@@ -126,10 +128,13 @@ static enum load_status check_header(struct loading *l, struct elf *elf)
 	if ((ident.class != ELF_CLASS32 && ident.class != ELF_CLASS64) || ident.data != ELF_LSB ||
 	    (ident.machine != ELF_386 && ident.machine != ELF_X86_64) ||
 	    (ident.type != ELF_EXEC && ident.type != ELF_DYN))
-		return load_refuse(l, LOAD_UNSUPPORTED, "its kernel is an ELF file of class %u, type %u, machine %u, "
+		return load_refuse(l, LOAD_UNSUPPORTED, "its kernel is an ELF file of class %u, "
+				   "type %u, machine %u, "
 				   "not an x86 executable", ident.class, ident.type, ident.machine);
-	if (elf->phentsize != (elf->is_64 ? sizeof(struct elf64_segment) : sizeof(struct elf32_segment)))
-		return load_refuse(l, LOAD_BROKEN, "its kernel's ELF program headers have a wrong size of %u bytes",
+	if (elf->phentsize != (elf->is_64 ? sizeof(struct elf64_segment)
+					  : sizeof(struct elf32_segment)))
+		return load_refuse(l, LOAD_BROKEN, "its kernel's ELF program headers have a wrong "
+				   "size of %u bytes",
 				   elf->phentsize);
 	return LOAD_OK;
 }
@@ -139,13 +144,16 @@ static enum load_status load_segment(struct loading *l, unsigned i, const struct
 	u64 size = l->req->kernel_size;
 
 	if (s->filesz > s->memsz)
-		return load_refuse(l, LOAD_BROKEN, "its kernel's segment %u has %lu bytes in the file, but %lu in "
+		return load_refuse(l, LOAD_BROKEN, "its kernel's segment %u has %lu bytes in the "
+				   "file, but %lu in "
 				   "memory", i, s->filesz, s->memsz);
 	if (s->filesz && (s->offset > size || s->filesz > size - s->offset))
-		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: segment %u needs %lu bytes at offset "
+		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: segment %u needs %lu "
+				   "bytes at offset "
 				   "%lu, the file has %lu", i, s->filesz, s->offset, size);
 	return load_put(l, "its kernel's segment", s->paddr,
-			s->filesz ? (const u8 *)l->req->kernel + s->offset : NULL, s->filesz, s->memsz);
+			s->filesz ? (const u8 *)l->req->kernel + s->offset : NULL, s->filesz,
+			s->memsz);
 }
 
 /* The entry point may be a virtual address, as of a kernel linked high: it is looked for among
@@ -172,8 +180,10 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 	*extent = (struct extent){ ~0ull, 0 };
 	for (unsigned i = 0; i < elf.phnum; i++) {
 		if (!read_segment(l->req, &elf, i, &s))
-			return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: ELF program header %u of %u "
-					   "lies outside its %lu bytes", i, elf.phnum, l->req->kernel_size);
+			return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: ELF program "
+					   "header %u of %u "
+					   "lies outside its %lu bytes", i, elf.phnum,
+					   l->req->kernel_size);
 		if (s.type != PT_LOAD || !s.memsz)
 			continue;
 		status = load_segment(l, i, &s);
@@ -183,7 +193,8 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 		 * large. */
 		total += s.memsz;
 		if (total > l->req->mem)
-			return load_refuse(l, LOAD_NO_ROOM, "its kernel's segments take %lu bytes in all, more than "
+			return load_refuse(l, LOAD_NO_ROOM, "its kernel's segments take %lu bytes "
+					   "in all, more than "
 					   "mem=%luK", total, l->req->mem >> 10);
 		extent->low = MIN(extent->low, s.paddr);
 		extent->high = MAX(extent->high, s.paddr + s.memsz);
@@ -194,7 +205,8 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 	if (!found && found_physical)
 		*entry = elf.entry;
 	if (!found && !found_physical)
-		return load_refuse(l, LOAD_BROKEN, "its kernel's entry point %#lx lies in none of its %u ELF "
+		return load_refuse(l, LOAD_BROKEN, "its kernel's entry point %#lx lies in none of "
+				   "its %u ELF "
 				   "segments", elf.entry, elf.phnum);
 	return LOAD_OK;
 }

@@ -114,39 +114,48 @@ static enum load_status read_header(struct loading *l, struct setup_header *h)
 	u32 end;
 
 	if (!kernel_read(l->req, HEADER_OFFSET, h, sizeof(*h)))
-		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: %lu bytes don't hold the setup "
+		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: %lu bytes don't "
+				   "hold the setup "
 				   "header", l->req->kernel_size);
 	if (h->version < VERSION_MIN)
-		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has boot protocol %u.%02u, older than 2.12",
+		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has boot protocol "
+				   "%u.%02u, older than 2.12",
 				   h->version >> 8, h->version & 0xff);
 	if (!(h->xloadflags & XLF_KERNEL_64) || !(h->loadflags & LOADED_HIGH))
-		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has no 64-bit entry (xloadflags %#x, "
-				   "loadflags %#x); take a 64-bit kernel", h->xloadflags, h->loadflags);
+		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has no 64-bit entry "
+				   "(xloadflags %#x, "
+				   "loadflags %#x); take a 64-bit kernel", h->xloadflags,
+				   h->loadflags);
 	end = HEADER_JUMP_END + h->jump_length;
 	if (end < HEADER_END_MIN)
-		return load_refuse(l, LOAD_BROKEN, "its Linux kernel's setup header ends at %#x, too early for boot "
+		return load_refuse(l, LOAD_BROKEN, "its Linux kernel's setup header ends at %#x, "
+				   "too early for boot "
 				   "protocol %u.%02u", end, h->version >> 8, h->version & 0xff);
 	if (end < HEADER_OFFSET + sizeof(*h))
 		memset((u8 *)h + (end - HEADER_OFFSET), 0, HEADER_OFFSET + sizeof(*h) - end);
 	return LOAD_OK;
 }
 
-static enum load_status find_payload(struct loading *l, const struct setup_header *h, struct payload *p)
+static enum load_status find_payload(struct loading *l, const struct setup_header *h,
+				     struct payload *p)
 {
 	u64 declared = (u64)h->syssize * 16, size = l->req->kernel_size;
 
 	p->offset = ((h->setup_sects ? h->setup_sects : DEFAULT_SETUP_SECTS) + 1u) * SECTOR;
 	/* syssize is rounded up to 16 bytes, the file may not be. */
 	if (p->offset + ENTRY_64 >= size || declared > size - p->offset + 15)
-		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: its header speaks of %lu bytes, the "
-				   "file has %lu", p->offset + MAX(declared, (u64)ENTRY_64 + 1), size);
+		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: its header "
+				   "speaks of %lu bytes, the "
+				   "file has %lu", p->offset + MAX(declared, (u64)ENTRY_64 + 1),
+				   size);
 	p->size = size - p->offset;
 	p->room = MAX((u64)h->init_size, p->size);
 	return LOAD_OK;
 }
 
 /* At its preferred address, else, if it can be moved, as low as it goes. */
-static enum load_status place_kernel(struct loading *l, const struct setup_header *h, struct payload *p)
+static enum load_status place_kernel(struct loading *l, const struct setup_header *h,
+				     struct payload *p)
 {
 	u64 align = h->kernel_alignment;
 
@@ -155,19 +164,22 @@ static enum load_status place_kernel(struct loading *l, const struct setup_heade
 		return LOAD_OK;
 	if (h->relocatable_kernel) {
 		if (align < PAGE_SIZE || align > MEMORY_GAP || (align & (align - 1)))
-			return load_refuse(l, LOAD_BROKEN, "its Linux kernel wants the alignment %#lx, which is not a "
+			return load_refuse(l, LOAD_BROKEN, "its Linux kernel wants the alignment "
+					   "%#lx, which is not a "
 					   "power of two of at least 4K", align);
 		p->at = ALIGN_UP(MEMORY_HIGH_BASE, align);
 		if (p->at < MEMORY_GAP && load_is_ram(l, p->at, p->room))
 			return LOAD_OK;
 	}
-	return load_refuse(l, LOAD_NO_ROOM, "its Linux kernel needs %lu KiB of memory at %#lx, but its memory ends "
+	return load_refuse(l, LOAD_NO_ROOM, "its Linux kernel needs %lu KiB of memory at %#lx, but "
+			   "its memory ends "
 			   "at %luK; give it more with mem=", (p->room + 1023) >> 10, p->at,
 			   memory_low_top(l->req->mem) >> 10);
 }
 
 /* As high as kernel and memory allow. */
-static enum load_status put_initrd(struct loading *l, struct setup_header *h, const struct payload *p)
+static enum load_status put_initrd(struct loading *l, struct setup_header *h,
+				   const struct payload *p)
 {
 	const struct load_request *req = l->req;
 	u64 top = MIN(memory_low_top(req->mem), (u64)h->initrd_addr_max + 1);
@@ -177,8 +189,10 @@ static enum load_status put_initrd(struct loading *l, struct setup_header *h, co
 		return LOAD_OK;
 	at = req->initrd_size <= top ? ALIGN_DOWN(top - req->initrd_size, PAGE_SIZE) : 0;
 	if (at < low)
-		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit between its kernel, which ends "
-				   "at %#lx, and %#lx; give it more with mem=", req->initrd_size, low, top);
+		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit between "
+				   "its kernel, which ends "
+				   "at %#lx, and %#lx; give it more with mem=", req->initrd_size,
+				   low, top);
 	h->ramdisk_image = (u32)at;
 	h->ramdisk_size = (u32)req->initrd_size;
 	return load_put(l, "its initrd", at, req->initrd, req->initrd_size, req->initrd_size);
@@ -189,7 +203,8 @@ static enum load_status put_cmdline(struct loading *l, struct setup_header *h)
 	u64 size = strlen(l->req->cmdline);
 
 	if (size > h->cmdline_size)
-		return load_refuse(l, LOAD_UNSUPPORTED, "its command line has %lu bytes, its kernel takes %u; shorten it",
+		return load_refuse(l, LOAD_UNSUPPORTED, "its command line has %lu bytes, its "
+				   "kernel takes %u; shorten it",
 				   size, h->cmdline_size);
 	h->cmd_line_ptr = AT_CMDLINE;
 	return load_put(l, "its command line", AT_CMDLINE, l->req->cmdline, size + 1, size + 1);
@@ -206,12 +221,14 @@ static enum load_status put_params(struct loading *l, const struct setup_header 
 	for (unsigned i = 0; i < l->nr_ranges; i++)
 		params.e820_table[i] = (struct e820_entry){ l->range[i].base, l->range[i].size,
 							    l->range[i].kind };
-	return load_put(l, "its boot parameters", AT_PARAMS, &params, sizeof(params), sizeof(params));
+	return load_put(l, "its boot parameters", AT_PARAMS, &params, sizeof(params),
+			sizeof(params));
 }
 
 static enum load_status put_entry(struct loading *l, unsigned table, unsigned index, u64 entry)
 {
-	return load_put(l, "its page table", AT_TABLES + table * PAGE_SIZE + index * sizeof(entry), &entry,
+	return load_put(l, "its page table", AT_TABLES + table * PAGE_SIZE + index * sizeof(entry),
+			&entry,
 			sizeof(entry), sizeof(entry));
 }
 
@@ -262,7 +279,8 @@ static enum load_status load(struct loading *l)
 	if (status == LOAD_OK)
 		status = place_kernel(l, &h, &p);
 	if (status == LOAD_OK)
-		status = load_put(l, "its Linux kernel", p.at, (const u8 *)l->req->kernel + p.offset, p.size, p.room);
+		status = load_put(l, "its Linux kernel", p.at,
+				  (const u8 *)l->req->kernel + p.offset, p.size, p.room);
 	if (status == LOAD_OK)
 		status = put_initrd(l, &h, &p);
 	if (status == LOAD_OK)

@@ -58,12 +58,14 @@ enum load_status load_put(struct loading *l, const char *what, u64 at, const voi
 	const struct load_request *req = l->req;
 
 	if (!load_is_ram(l, at, total))
-		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx lies outside its memory "
+		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx lies outside its "
+				   "memory "
 				   "(mem=%luK: 0 to 640K, 1M to %luK); give it more",
 				   what, total, at, req->mem >> 10, memory_low_top(req->mem) >> 10);
 	if ((size && !slots_write_any(req->slots, GPA(at), from, size)) ||
 	    !clear(req, at + size, total - size))
-		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx can't be written: its memory "
+		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx can't be written: its "
+				   "memory "
 				   "has a hole there", what, total, at);
 	return LOAD_OK;
 }
@@ -92,14 +94,19 @@ static enum load_status unknown(struct loading *l)
 	u8 magic[sizeof(gzip)];
 
 	if (l->req->kernel_size == 0)
-		return load_refuse(l, LOAD_UNKNOWN, "its kernel is empty; the file may not have been read");
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel is empty; the file may not have "
+				   "been read");
 	if (kernel_read(l->req, 0, magic, sizeof(magic)) && memcmp(magic, gzip, sizeof(gzip)) == 0)
-		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with gzip; "
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with "
+				   "gzip; "
 				   "decompress the file", l->req->kernel_size);
 	if (elf_recognise(l->req))
-		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without a multiboot 1 "
-				   "header; for Linux give the bzImage (vmlinuz)", l->req->kernel_size);
-	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage nor a "
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without "
+				   "a multiboot 1 "
+				   "header; for Linux give the bzImage (vmlinuz)",
+				   l->req->kernel_size);
+	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage nor "
+			   "a "
 			   "multiboot 1 kernel; check the file", l->req->kernel_size);
 }
 
@@ -114,8 +121,10 @@ enum load_status load_guest(const struct load_request *req, struct guest_start *
 		why[0] = 0;
 	l.nr_ranges = memory_map(req->mem, l.range);
 	if (strlen(req->cmdline) >= LOAD_CMDLINE_SIZE)
-		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more than %u; "
-				   "shorten it", (unsigned long)strlen(req->cmdline), LOAD_CMDLINE_SIZE - 1);
+		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more "
+				   "than %u; "
+				   "shorten it", (unsigned long)strlen(req->cmdline),
+				   LOAD_CMDLINE_SIZE - 1);
 	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
 		if (!protocols[i]->recognise(req))
 			continue;
