@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The instruction emulator: carries out one instruction of a guest on state that its caller owns.
+ * It knows segmentation, operands, flags and the order of faults; it doesn't know paging, RAM,
+ * devices or exits: those come in through struct emulate_ops. It keeps nothing between two calls.
+ */
+#pragma once
+
+#include "emulate/insn.h"
+#include "include/event.h"
+
+enum emulate_status {
+	/* Done, RIP moved. event.type may be a trap to inject: #DB of TF (of a REP after each
+	 * element, with RIP still on it). */
+	EMULATE_OK,
+	/* RIP not moved: a REP that has got further, or a lost race for a locked operand. Run the
+	 * guest on, or call again; then it continues. */
+	EMULATE_AGAIN,
+	/* event is to be injected; nothing else changed (REP: since the last element). */
+	EMULATE_FAULT,
+	EMULATE_STOP,		/* one of the ops said so: an exit was raised, the guest ends … */
+	EMULATE_NEED_BYTES,	/* the instruction is longer than the bytes given */
+	EMULATE_UNHANDLED,	/* no row for it: a limit of the emulator, not of the guest */
+};
+
+enum emulate_reg {
+	EMULATE_RIP, EMULATE_RSP, EMULATE_RFLAGS,	/* these may be set */
+	EMULATE_CR0, EMULATE_CR4, EMULATE_CPL,
+};
+
+/*
+ * What a port or system instruction is about to do, for intercepts and for those who carry it out.
+ */
+struct emulate_action {
+	u16 port;		/* IN, OUT, INS, OUTS */
+	u8 size;		/* of one element, in bytes */
+	bool in, string, rep;
+	gva_t linear;		/* strings: of the first element; others: of the memory operand */
+	u64 value;		/* MOV to CR or DR, LMSW, LLDT, LTR: source; MOV from, SMSW: result */
+};
+
+/*
+ * All take the caller's context. Those that return a status: EMULATE_OK, or anything else to give
+ * up with it; EMULATE_FAULT with *fault filled in (the emulator sets fault->rip).
+ * Memory: `at` is linear; no call crosses a 4 KiB border; `access` is ACCESS_* of include/rights.h.
+ * The read half of a read-modify-write has ACCESS_WRITE. Both pages of an operand are checked
+ * before either is written.
+ */
+struct emulate_ops {
+	u64 (*get)(void *ctx, enum emulate_reg reg);
+	void (*set)(void *ctx, enum emulate_reg reg, u64 value);
+	const struct segment *(*segment)(void *ctx, enum segment_register reg);
+
+	/* May this be accessed? Touches nothing but accessed and dirty bits. */
+	enum emulate_status (*check)(void *ctx, gva_t at, unsigned size, u32 access,
+				     struct event *fault);
+	enum emulate_status (*read)(void *ctx, gva_t at, void *to, unsigned size, u32 access,
+				    struct event *fault);
+	enum emulate_status (*write)(void *ctx, gva_t at, const void *from, unsigned size,
+				     u32 access, struct event *fault);
+	/*
+	 * Atomic, size 1 to 16, for MMIO a plain write. EMULATE_AGAIN: memory was not as expected.
+	 */
+	enum emulate_status (*cmpxchg)(void *ctx, gva_t at, const void *expected,
+				       const void *desired, unsigned size, u32 access,
+				       struct event *fault);
+
+	/* Read (`in`) or write an I/O port; permission has been checked. */
+	enum emulate_status (*port)(void *ctx, u16 port, unsigned size, bool in, u32 *value);
+	/* Asked once, after the checks that come before an intercept: does L1 want this? */
+	enum emulate_status (*intercept)(void *ctx, const struct insn *insn,
+					 const struct emulate_action *action);
+	/* Carry out an instruction from OP_FIRST_SYSTEM on. Privilege has been checked; RIP, and
+	 * the result in action->value, are stored by the emulator. */
+	enum emulate_status (*system)(void *ctx, const struct insn *insn,
+				      struct emulate_action *action, struct event *fault);
+};
+
+struct emulate_result {
+	u8 status;		/* enum emulate_status */
+	struct event event;	/* EVENT_NONE, a fault or a trap */
+	struct insn insn;	/* as far as it was decoded */
+};
+
+/*
+ * Carry out the instruction at RIP.
+ * gpr: the general registers; entry GPR_RSP is not used (EMULATE_RSP is). mode: of the code
+ * segment.
+ * bytes: a private copy of the instruction, `avail` bytes of it. A REP does at most 4 KiB a call.
+ * The caller ends blocking by STI or MOV SS when the status is EMULATE_OK, and sees to data
+ * breakpoints. Returns result->status.
+ */
+enum emulate_status emulate(const struct emulate_ops *ops, void *ctx, u64 *gpr, enum cpu_mode mode,
+			    const u8 *bytes, unsigned avail, struct emulate_result *result);
+
+/* The same for an instruction that stands decoded in result->insn. */
+enum emulate_status emulate_decoded(const struct emulate_ops *ops, void *ctx, u64 *gpr,
+				    struct emulate_result *result);

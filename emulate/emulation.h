@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Private to emulate/: the state of one instruction under way, and what its parts offer each other.
+ */
+#pragma once
+
+#include "emulate/emulate.h"
+#include "include/rights.h"
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+
+enum operand_kind { OPERAND_NONE, OPERAND_REG, OPERAND_MEM, OPERAND_IMM };
+
+struct operand {
+	u8 kind;		/* enum operand_kind */
+	u8 reg;			/* enum gpr */
+	u8 shift;		/* 8 for AH, CH, DH, BH */
+	u8 size;		/* bytes */
+	gva_t at;		/* OPERAND_MEM */
+	u64 value;
+};
+
+/* Registers that finish() is to write, beside a destination in memory. */
+#define WRITES_DST	1u
+#define WRITES_SRC	2u
+#define WRITES_ACC	4u
+
+struct emulation {
+	const struct emulate_ops *ops;
+	void *ctx;
+	u64 *gpr;
+	const struct insn *insn;
+	struct event *event;
+	struct operand dst, src;
+	u64 original;		/* of dst, as read */
+	u64 acc;		/* new value of the accumulator, with WRITES_ACC */
+	u8 writes;		/* WRITES_* */
+	bool locked;		/* dst is written by compare and exchange */
+	bool rsp_known, rsp_changed;
+	u64 rsp;
+	u64 rip, next_rip, rflags;
+	u32 user;		/* ACCESS_USER if CPL is 3, else 0 */
+};
+
+/* linear.c: faults, segmentation, memory by linear address. */
+enum emulate_status raise_fault(struct emulation *e, u8 vector, u32 error);
+u64 size_mask(unsigned size);
+bool in_64bit_mode(const struct emulation *e);
+bool in_protected_mode(struct emulation *e);	/* CR0.PE set and RFLAGS.VM clear */
+bool is_canonical(struct emulation *e, u64 address);
+enum emulate_status linear_address(struct emulation *e, unsigned segment, u64 offset, unsigned size,
+				   u32 access, gva_t *out);
+enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u32 access);
+enum emulate_status read_memory(struct emulation *e, gva_t at, void *to, unsigned size, u32 access);
+enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from, unsigned size);
+enum emulate_status exchange_memory(struct emulation *e, gva_t at, const void *expected,
+				    const void *desired, unsigned size);
+
+/* operand.c: registers and the operands of an instruction. */
+u64 read_register(struct emulation *e, unsigned reg);
+void write_register(struct emulation *e, unsigned reg, unsigned size, u64 value);
+u64 effective_address(struct emulation *e);
+enum emulate_status locate_memory(struct emulation *e, struct operand *o, u64 offset, u32 access);
+enum emulate_status locate_operands(struct emulation *e, bool writes_dst);
+enum emulate_status read_operand(struct emulation *e, struct operand *o, u32 access);
+enum emulate_status write_operand(struct emulation *e, const struct operand *o);
+
+/* The instructions that do all of their own work, by file. */
+enum emulate_status run_string(struct emulation *e);
+enum emulate_status run_port(struct emulation *e);
+enum emulate_status run_push(struct emulation *e);
+enum emulate_status run_pop(struct emulation *e);
+enum emulate_status run_call(struct emulation *e);
+enum emulate_status run_jump(struct emulation *e);
+enum emulate_status run_ret(struct emulation *e);
+enum emulate_status run_system(struct emulation *e);
