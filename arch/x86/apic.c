@@ -19,7 +19,7 @@
 #define DIVIDE_BY_1		0xbu	/* of the divide configuration register */
 #define COUNTER_MAX		0xffffffffu
 #define SEND_TIMEOUT_US		1000
-#define MEASURE_US		5000
+#define MEASURE_US		2000
 
 enum timer_mode { TIMER_COUNTER, TIMER_DEADLINE };
 

@@ -22,7 +22,7 @@
 #define DESCRIPTOR_CODE64	0x00af9b000000ffffull
 #define DESCRIPTOR_DATA		0x00cf93000000ffffull
 
-#define AFTER_INIT_US		10000
+#define AFTER_INIT_US		200		/* only external APICs, before long mode, need 10 ms */
 #define FIRST_STARTUP_US	1000		/* then another STARTUP is sent */
 #define ONLINE_TIMEOUT_US	1000000
 #define POLL_US			10

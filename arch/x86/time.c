@@ -10,7 +10,7 @@
 #define PM_TIMER_HZ		3579545u	/* ACPI Specification, "Power Management Timer" */
 #define PIT_HZ			1193182u
 #define MEASUREMENTS		5
-#define MEASURE_MS		10
+#define MEASURE_MS		4
 #define READ_TRIES		8
 
 /* The PIT's channel 2 counts while its gate, bit 0 of port 61H, is open. */

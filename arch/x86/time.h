@@ -12,7 +12,7 @@
 extern u64 tsc_khz;
 
 /* Measures the TSC against the ACPI PM timer or, where it is missing or stands still, the PIT. Once, on
- * the first CPU, in about 50 ms. False: neither counts. */
+ * the first CPU, in about 20 ms. False: neither counts. */
 bool must_check time_init(const struct acpi_info *tables);
 
 u64 tsc_to_ns(u64 ticks);
