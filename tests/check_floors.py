@@ -4,9 +4,9 @@
 
   tests/check_floors.py [--no-image]
 
-Prints one line for each check ("ok NAME" or "not ok NAME", with the faults below it) and ends with 1
-if one failed. The floors are those of the architecture: a file may include from its own room and
-from lower floors, never from a higher one nor from another room of its own floor."""
+Prints one line for each check ("ok NAME" or "not ok NAME", with the faults below it) and ends
+with 1 if one failed. The floors are those of the architecture: a file may include from its own room
+and from lower floors, never from a higher one nor from another room of its own floor."""
 import concurrent.futures
 import glob
 import os
@@ -19,8 +19,8 @@ IMAGE = "build/plinth.elf"
 IMAGE_LIMIT = 512 * 1024
 CROSS = os.environ.get("CROSS_COMPILE", "x86_64-linux-gnu-")
 
-# room -> floor. A file belongs to the longest room that its path begins with. The frame allocator stands
-# by itself below the rest of mm/: it needs nothing, and the host's own paging needs it.
+# room -> floor. A file belongs to the longest room that its path begins with. The frame allocator
+# stands by itself below the rest of mm/: it needs nothing, and the host's own paging needs it.
 FLOORS = {
     "boot": 7,
     "arch/x86/vmx": 5, "arch/x86/svm": 5, "virt/vmx": 5, "virt/svm": 5, "loader": 5,
@@ -39,8 +39,8 @@ NEIGHBOURS = {
 # Rooms that may speak of one vendor. boot chooses the backend; arch/x86 probes the physical CPU.
 VENDOR_ROOMS = ("arch/x86", "virt", "include/x86", "boot")
 VENDOR_WORDS = re.compile(r"(?<![a-z])(vmx|svm|vmcb|vmcs|intel|amd|vmexit)(?![a-z])", re.IGNORECASE)
-# The neutral exits that are named after what a guest executed; bits and registers as the manuals name
-# them; the one reserved bit in which the two manuals' page tables differ; CPUID's own strings.
+# The neutral exits that are named after what a guest executed; bits and registers as the manuals
+# name them; the one reserved bit in which the two manuals' page tables differ; CPUID's strings.
 VENDOR_EXCEPTIONS = re.compile(r'\b(EXIT_)?(VMX|SVM)_INSN\b|"(VMX|SVM) instruction"'
                                r"|\b(CPUID|MSR)_\w+|\bFMT_AMD\b|GenuineIntel|AuthenticAMD")
 # The CPUID policy shows the guest a vendor, so it has to know which.
@@ -136,8 +136,8 @@ def check_preprocessor(files):
 
 def compile_header(name):
     words = [CROSS + "gcc", "-std=gnu11", "-ffreestanding", "-fno-pie", "-mcmodel=kernel",
-             "-mno-red-zone", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-I.",
-             "-Ibuild", "-fsyntax-only", "-x", "c", "-"]
+             "-mno-red-zone", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Werror",
+             "-Wno-unused-parameter", "-I.", "-Ibuild", "-fsyntax-only", "-x", "c", "-"]
     done = subprocess.run(words, cwd=ROOT, input=f'#include "{name}"\n', capture_output=True,
                           text=True, check=False)
     return f"{name}: {done.stderr.strip()}" if done.returncode else None
@@ -172,9 +172,9 @@ def check_segments(_files):
 
 def check_size(_files):
     """Text, constants and data are less than 512 KiB."""
-    sections = re.findall(r"\]\s+(\S+)\s+(PROGBITS|NOTE)\s+\S+\s+\S+\s+([0-9a-f]+)\s+\S+\s+(\S*A\S*)\s",
-                          readelf("-S"))
-    size = sum(int(section[2], 16) for section in sections)
+    sizes = re.findall(r"\] \S+ +(?:PROGBITS|NOTE) +\S+ +\S+ ([0-9a-f]+) \S+ +\S*A\S* ",
+                       readelf("-S"))
+    size = sum(int(digits, 16) for digits in sizes)
     if not 0 < size < IMAGE_LIMIT:
         yield f"text + constants + data are {size} bytes, the limit is {IMAGE_LIMIT}"
 

@@ -2,7 +2,8 @@
 # Set-up, boot images, running. What each does is told by tools/run --help and tools/setup.
 GUEST_DIR   := $(BUILD)/guest
 DEBIAN      := $(GUEST_DIR)/vmlinuz $(GUEST_DIR)/initrd.gz
-DEBIAN_SPEC := kernel=$(GUEST_DIR)/vmlinuz,initrd=$(GUEST_DIR)/initrd.gz,mem=512M,cmdline=console=ttyS0 quiet
+DEBIAN_SPEC := kernel=$(GUEST_DIR)/vmlinuz,initrd=$(GUEST_DIR)/initrd.gz,mem=512M,$\
+               cmdline=console=ttyS0 quiet
 
 # GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for
 # tools/run; MACHINE: a row of its table.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the system tests share: `run` (tools/run with its result), the Debian guest, progress lines."""
+"""What the system tests share: `run` (tools/run and its result), the Debian guest, progress."""
 import json
 import os
 import re
@@ -35,7 +35,7 @@ class Result:
 
 
 def run_tool(*words, timeout=90, **more):
-    """tools/run with these words. The time-out is tools/run's own, so that nothing is left behind."""
+    """tools/run with these words. The time-out is tools/run's own: nothing is left behind."""
     started = time.monotonic()
     done = subprocess.run([RUN, "--timeout", str(timeout), *words], cwd=ROOT,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout + 30,
@@ -109,9 +109,11 @@ class Monitor:
 # Progress: one line for each test, from the process that hears of all of them.
 
 def pytest_report_teststatus(report):
-    if os.environ.get("PLINTH_RESULTS"):
-        return report.outcome, "", ""
-    return None
+    if not os.environ.get("PLINTH_RESULTS"):
+        return None
+    if report.when != "call" and report.outcome == "passed":
+        return "", "", ""
+    return report.outcome, "", ""
 
 
 def pytest_runtest_logreport(report):
@@ -120,7 +122,8 @@ def pytest_runtest_logreport(report):
         return
     if report.when != "call" and report.outcome == "passed":
         return
-    name = report.nodeid.rsplit("/", 1)[-1]
+    path, _, test = report.nodeid.partition("::")
+    name = f"{os.path.basename(path)}::{test}"
     with open(results, "a", encoding="utf-8") as file:
         file.write(f"{report.outcome}\t{report.duration:.3f}\t{name}\n")
     shown = {"passed": "ok", "failed": "FAILED"}.get(report.outcome, report.outcome)

@@ -123,9 +123,9 @@ def test_framebuffer(tmp_path):
     with Screen(tmp_path, "--firmware", "uefi", "--media", "cd", "--hv", "at-end=stay") as screen:
         screen.child.expect("staying")
         width, height, pixels = screen.monitor.picture(str(tmp_path / "screen.ppm"))
-    background = max(set(pixels[:width * 3]), key=pixels[:width * 3].count)
-    lit = [sum(abs(value - background) > 64 for value in pixels[row * width * 3:(row + 1) * width * 3])
-           for row in range(height)]
+    rows = [pixels[row * width * 3:(row + 1) * width * 3] for row in range(height)]
+    background = max(set(rows[0]), key=rows[0].count)
+    lit = [sum(abs(value - background) > 64 for value in row) for row in rows]
     assert sum(1 for count in lit if 8 <= count <= width * 2) >= 20, lit
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The test kernels of guests/: bare and under Plinth, each value that they print compared.
 
-A test kernel prints TAP ("ok N - ID: VALUE") on COM1 and ends by debug exit. What Plinth lets a guest
-see otherwise than the bare emulator does stands in tests/differences, with the reason."""
+A test kernel prints TAP ("ok N - ID: VALUE") on COM1 and ends by debug exit. What Plinth lets a
+guest see otherwise than the bare emulator does stands in tests/differences, with the reason."""
 import os
 import re
 import subprocess

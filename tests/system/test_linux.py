@@ -25,6 +25,15 @@ def test_shell(run, firmware, media):
     assert result.says("all guests have ended; powering off"), result
 
 
+@pytest.mark.parametrize("media", ["kernel", "cd"])
+def test_command_line(run, media):
+    """The guest's command line arrives as it was written, by either loader's rules for modules."""
+    cmdline = "console=ttyS0 quiet words=a,b,,c;d=$e&f {g} cmdline=x,mem=1 last,"
+    result = run("--media", media, "--guest", debian(cmdline=cmdline),
+                 *type_in_shell("cat /proc/cmdline", "poweroff -f"))
+    assert result.status == 0 and f"\n{cmdline}\n" in result.output, result
+
+
 @pytest.mark.parametrize("cpus", [4])
 def test_host_cpus(run, cpus):
     result = run("--cpus", str(cpus), "--guest", debian(), *type_in_shell("poweroff -f"))
@@ -85,7 +94,7 @@ def test_make_run():
         child.expect("Welcome to Linux")
         child.expect(PROMPT.removesuffix("$"))
         child.send("echo $((6 * 7)) words\r")
-        child.expect(r"\r\n42 words\r\n")
+        child.expect(r"\n42 words\r*\n")
         child.send("sleep 100\r")
         child.expect("sleep 100")
         child.send("\x03")                      # Ctrl-C is the guest's

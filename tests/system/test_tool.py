@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""tools/run and tools/iso by themselves: wrong usage, --bare, statuses. None of these boots Plinth."""
+"""tools/run and tools/iso by themselves: wrong usage, --bare, statuses. None boots Plinth."""
 import importlib
 import os
 import subprocess
 import sys
 
+import pexpect
 import pytest
 
-from conftest import ROOT, debian, type_in_shell
+from conftest import ROOT, RUN, debian, type_in_shell
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 stream = importlib.import_module("rig.stream")
@@ -42,7 +43,7 @@ def test_wrong_usage(run, words, sentence):
 
 def test_no_emulator():
     done = subprocess.run(
-        [sys.executable, os.path.join(ROOT, "tools/run"), "--bare", "--guest", "kernel=Makefile"],
+        [sys.executable, RUN, "--bare", "--guest", "kernel=Makefile"],
         cwd=ROOT, env={"PATH": "/nowhere"}, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 8 and "qemu-system-x86_64 is not installed" in done.stderr, done
 
@@ -88,6 +89,25 @@ def test_bare_end_without_expect(run):
     result = run("--bare", "--guest", debian(), "--quiet", *type_in_shell("poweroff -f"),
                  "--expect", "never printed")
     assert result.status == 6, result
+
+
+def test_bare_interactive():
+    """On a terminal: an unfinished line shows at once, Ctrl-C is the guest's, Ctrl-A X leaves, and
+    the terminal is as it was."""
+    shell = pexpect.spawn("sh", ["-c", f"before=$(stty -g); "
+                                 f"{RUN} --quiet --bare --guest '{debian()}'; echo status $?; "
+                                 "[ $(stty -g) = $before ] && echo same terminal"],
+                          cwd=ROOT, timeout=60)
+    shell.expect("guest# ")
+    shell.send("sleep 100\r")
+    shell.expect("sleep 100")
+    shell.send("\x03")
+    shell.expect("guest# ")
+    shell.send("echo $((6 * 7)) words\r")
+    shell.expect(r"\n42 words\r*\n")
+    shell.send("\x01x")
+    shell.expect(r"status 0\r\nsame terminal\r\n")
+    shell.expect(pexpect.EOF)
 
 
 def verdict_of(text, first="1"):
@@ -175,7 +195,7 @@ def test_grub_menu_quotes():
 def test_kill_leaves_nothing(tmp_path):
     """Whoever kills tools/run, kills the emulator with it."""
     marker = f"plinth-test-{os.getpid()}"
-    words = [os.path.join(ROOT, "tools/run"), "--bare", "--guest", debian(), "--qemu",
+    words = [RUN, "--bare", "--guest", debian(), "--qemu",
              f"-name {marker}"]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
@@ -187,7 +207,7 @@ def test_kill_leaves_nothing(tmp_path):
 
 
 def test_terminate_removes_temporary_files(tmp_path):
-    words = [os.path.join(ROOT, "tools/run"), "--bare", "--guest", debian()]
+    words = [RUN, "--bare", "--guest", debian()]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
         process.stdout.read(1)
@@ -207,7 +227,8 @@ def test_initramfs_is_reproducible(tmp_path):
 
 def test_setup_knows_its_purposes():
     setup = os.path.join(ROOT, "tools/setup")
-    done = subprocess.run([setup, "cooking"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([setup, "cooking"], capture_output=True, text=True, timeout=30,
+                          check=False)
     assert done.returncode == 2 and "cooking" in done.stderr
     done = subprocess.run([setup, "build", "run"], capture_output=True, text=True, timeout=30,
                           check=False)
@@ -219,6 +240,6 @@ def test_setup_without_rights(tmp_path):
     for name, text in {"id": "echo 1000", "sudo": "exit 1", "dpkg-query": "exit 0"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    done = subprocess.run([os.path.join(ROOT, "tools/setup"), "run"], capture_output=True, text=True,
-                          env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, timeout=30, check=False)
+    done = subprocess.run([os.path.join(ROOT, "tools/setup"), "run"], capture_output=True,
+                          text=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, timeout=30, check=False)
     assert done.returncode == 8 and "qemu-system-x86" in done.stderr, done

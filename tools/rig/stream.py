@@ -40,7 +40,7 @@ class Lines:
 
 
 class Quiet:
-    """Leaves Plinth's own lines out. Bytes are held back only while they may be the start of one."""
+    """Leaves Plinth's own lines out. Bytes wait only while they may be the start of one."""
 
     def __init__(self):
         self.start = b""
