@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The wiring of the devices, and who answers at which port. See board.h. */
+#include "devices/board.h"
+
+#include "include/assert.h"
+
+#define IRQ_TIMER	0u
+#define IRQ_KEYBOARD	1u
+#define IRQ_COM1	4u
+#define IRQ_RTC		8u
+#define IRQ_SCI		9u
+#define IRQ_AUX		12u
+#define IOAPIC_TIMER_PIN	2u
+
+#define DEBUG_CONSOLE_PORT	0xe9u
+#define DEBUG_CONSOLE_ID	0xe9u	/* what it reads as */
+#define PORT_92_RESET		0x01u
+#define PORT_92_A20		0x02u
+#define RESET_CPU		0x04u	/* of 0xcf9 */
+#define RESET_SYSTEM		0x02u
+
+enum device {
+	NOTHING, PIC, PIT, UART, RTC, KBC, PORT_92, RESET_CONTROL, DEBUG_CONSOLE, FWCFG_DATA,
+	/* From here on devices that see an access whole, whatever its size. */
+	WHOLE, FWCFG_SELECT = WHOLE, PM, PCI, DEBUG_EXIT,
+};
+
+enum port_page { PAGE_NONE, PAGE_00, PAGE_03, PAGE_04, PAGE_05, PAGE_06, PAGE_0C, NR_PORT_PAGES };
+
+static const u8 port_pages[256] = {
+	[0x00] = PAGE_00, [0x03] = PAGE_03, [0x04] = PAGE_04, [0x05] = PAGE_05, [0x06] = PAGE_06,
+	[0x0c] = PAGE_0C,
+};
+
+static const u8 port_devices[NR_PORT_PAGES][256] = {
+	[PAGE_00] = {
+		[0x20 ... 0x21] = PIC, [0x40 ... 0x43] = PIT, [0x60] = KBC, [0x61] = PIT,
+		[0x64] = KBC, [0x70 ... 0x71] = RTC, [0x92] = PORT_92, [0xa0 ... 0xa1] = PIC,
+		[DEBUG_CONSOLE_PORT] = DEBUG_CONSOLE, [0xf4 ... 0xf7] = DEBUG_EXIT,
+	},
+	[PAGE_03] = { [0xf8 ... 0xff] = UART },
+	[PAGE_04] = { [0xd0 ... 0xd1] = PIC },
+	[PAGE_05] = { [0x10] = FWCFG_SELECT, [0x11] = FWCFG_DATA },
+	[PAGE_06] = { [0x00 ... 0x3f] = PM },
+	[PAGE_0C] = { [0xf8] = PCI, [0xf9] = RESET_CONTROL, [0xfa ... 0xff] = PCI },
+};
+
+static_assert(PM_PORT == 0x600 && UART_COM1_PORT == 0x3f8, "port_devices[] says so");
+
+static inline enum device device_at(u16 port)
+{
+	return port_devices[port_pages[port >> 8]][port & 0xff];
+}
+
+/* ---- the wires ---- */
+
+static void set_irq(void *ctx, unsigned irq, bool level)
+{
+	struct board *board = ctx;
+
+	pic_set_irq(&board->pic, irq, level);
+	ioapic_set_pin(&board->ioapic, irq == IRQ_TIMER ? IOAPIC_TIMER_PIN : irq, level);
+}
+
+static void set_intr(void *ctx, unsigned line, bool level)
+{
+	struct board *board = ctx;
+
+	for (unsigned i = 0; i < board->nr_vcpus; i++) {
+		lapic_set_lint(&board->lapic[i], 0, level);
+		if (level && board->lapic[i].extint)
+			board->ops->kick(board->ctx, i);
+	}
+}
+
+static void send_message(void *ctx, const struct apic_message *message)
+{
+	struct board *board = ctx;
+
+	apic_bus_send(board->lapic, board->nr_vcpus, message);
+}
+
+static void end_of_interrupt(void *ctx, u8 vector)
+{
+	struct board *board = ctx;
+
+	ioapic_eoi(&board->ioapic, vector);
+}
+
+static void kick(void *ctx, u32 index)
+{
+	struct board *board = ctx;
+
+	board->ops->kick(board->ctx, index);
+}
+
+static void apic_event(void *ctx, u32 index, enum apic_delivery delivery, u8 vector)
+{
+	struct board *board = ctx;
+
+	board->ops->apic_event(board->ctx, index, delivery, vector);
+}
+
+static u64 tsc_to_ns(void *ctx, u32 index, u64 tsc)
+{
+	struct board *board = ctx;
+
+	return board->ops->tsc_to_ns(board->ctx, index, tsc);
+}
+
+static void transmit(void *ctx, u8 byte)
+{
+	struct board *board = ctx;
+
+	board->ops->console_out(board->ctx, &byte, 1);
+}
+
+static void power_off(void *ctx)
+{
+	struct board *board = ctx;
+
+	board->ops->power(board->ctx, BOARD_OFF, 0);
+}
+
+static void reset(void *ctx)
+{
+	struct board *board = ctx;
+
+	board->ops->power(board->ctx, BOARD_RESET, 0);
+}
+
+static const struct lapic_ops lapic_ops = {
+	.send = send_message, .eoi = end_of_interrupt, .kick = kick, .event = apic_event,
+	.tsc_to_ns = tsc_to_ns,
+};
+
+static struct irq_out irq_line(struct board *board, unsigned irq)
+{
+	return (struct irq_out){ .set = set_irq, .ctx = board, .line = irq };
+}
+
+void board_init(struct board *board, const struct board_config *config)
+{
+	u64 now = config->now;
+
+	assert(config->nr_vcpus >= 1 && config->nr_vcpus <= BOARD_MAX_VCPUS);
+	board->lock = (struct spinlock){ 0 };
+	board->nr_vcpus = config->nr_vcpus;
+	board->ops = config->ops;
+	board->ctx = config->ctx;
+	board->port_92 = PORT_92_A20;
+	board->reset_control = 0;
+	/* Those that listen come before those that drive a line. */
+	for (unsigned i = 0; i < BOARD_MAX_VCPUS; i++)
+		lapic_init(&board->lapic[i], i, i == 0, &lapic_ops, board);
+	ioapic_init(&board->ioapic, send_message, board);
+	pic_init(&board->pic, (struct irq_out){ .set = set_intr, .ctx = board });
+	pit_init(&board->pit, irq_line(board, IRQ_TIMER), now);
+	uart_init(&board->uart, irq_line(board, IRQ_COM1), transmit, board);
+	rtc_init(&board->rtc, irq_line(board, IRQ_RTC), config->unix_time, config->memory_below_4g,
+		 config->memory_above_4g, config->nr_vcpus, now);
+	pm_init(&board->pm, irq_line(board, IRQ_SCI), power_off, board, now);
+	i8042_init(&board->i8042, irq_line(board, IRQ_KEYBOARD), irq_line(board, IRQ_AUX), reset,
+		   board);
+	pci_init(&board->pci);
+	fwcfg_init(&board->fwcfg, config->nr_vcpus, config->memory_below_4g + config->memory_above_4g);
+}
+
+/* ---- ports ---- */
+
+static u8 read_byte(struct board *board, u16 port, u64 now)
+{
+	switch (device_at(port)) {
+	case PIC:
+		return pic_read(&board->pic, port);
+	case PIT:
+		return pit_read(&board->pit, port, now);
+	case UART:
+		return uart_read(&board->uart, port & (UART_NR_PORTS - 1), now);
+	case RTC:
+		return rtc_read(&board->rtc, port, now);
+	case KBC:
+		return i8042_read(&board->i8042, port);
+	case PORT_92:
+		return board->port_92;
+	case RESET_CONTROL:
+		return board->reset_control;
+	case DEBUG_CONSOLE:
+		return DEBUG_CONSOLE_ID;
+	case FWCFG_DATA:
+		return fwcfg_read(&board->fwcfg);
+	case PM:
+		return pm_read(&board->pm, port - PM_PORT, 1, now);
+	case PCI:
+		return pci_read(&board->pci, port, 1);
+	case DEBUG_EXIT:
+		return 0;
+	default:
+		return 0xff;
+	}
+}
+
+static u32 read_whole(struct board *board, enum device device, u16 port, unsigned size, u64 now)
+{
+	switch (device) {
+	case PM:
+		return pm_read(&board->pm, port - PM_PORT, size, now);
+	case PCI:
+		return pci_read(&board->pci, port, size);
+	case FWCFG_SELECT:
+		return ~0u;
+	default:	/* the debug exit */
+		return 0;
+	}
+}
+
+static u32 low_bytes(u32 value, unsigned size)
+{
+	return size < 4 ? value & ((1u << 8 * size) - 1) : value;
+}
+
+static u32 read_port(struct board *board, u16 port, unsigned size, u64 now)
+{
+	enum device device = device_at(port);
+	u32 value = 0;
+
+	if (likely(size == 1))
+		return read_byte(board, port, now);
+	if (device >= WHOLE)
+		return low_bytes(read_whole(board, device, port, size, now), size);
+	for (unsigned i = 0; i < size; i++)
+		value |= (u32)read_byte(board, port + i, now) << 8 * i;
+	return value;
+}
+
+u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u64 now)
+{
+	u32 value;
+
+	if (size == 1 && device_at(port) == NOTHING)
+		return 0xff;
+	spin_lock(&board->lock);
+	value = read_port(board, port, size, now);
+	spin_unlock(&board->lock);
+	return value;
+}
+
+static void write_port_92(struct board *board, u8 value)
+{
+	bool rises = (value & PORT_92_RESET) && !(board->port_92 & PORT_92_RESET);
+
+	board->port_92 = value & (PORT_92_RESET | PORT_92_A20);
+	if (rises)
+		reset(board);
+}
+
+static void write_reset_control(struct board *board, u8 value)
+{
+	board->reset_control = value & RESET_SYSTEM;
+	if (value & RESET_CPU)
+		reset(board);
+}
+
+static void write_byte(struct board *board, u16 port, u8 value, u64 now)
+{
+	switch (device_at(port)) {
+	case PIC:
+		pic_write(&board->pic, port, value);
+		break;
+	case PIT:
+		pit_write(&board->pit, port, value, now);
+		break;
+	case UART:
+		uart_write(&board->uart, port & (UART_NR_PORTS - 1), value, now);
+		break;
+	case RTC:
+		rtc_write(&board->rtc, port, value, now);
+		break;
+	case KBC:
+		i8042_write(&board->i8042, port, value);
+		break;
+	case PORT_92:
+		write_port_92(board, value);
+		break;
+	case RESET_CONTROL:
+		write_reset_control(board, value);
+		break;
+	case DEBUG_CONSOLE:
+		board->ops->debug_out(board->ctx, value);
+		break;
+	case PM:
+		pm_write(&board->pm, port - PM_PORT, 1, value, now);
+		break;
+	case PCI:
+		pci_write(&board->pci, port, 1, value);
+		break;
+	case FWCFG_SELECT:
+		fwcfg_select(&board->fwcfg, value);
+		break;
+	case DEBUG_EXIT:
+		board->ops->power(board->ctx, BOARD_DEBUG_EXIT, value);
+		break;
+	default:
+		break;
+	}
+}
+
+static void write_whole(struct board *board, enum device device, u16 port, unsigned size, u32 value,
+			u64 now)
+{
+	switch (device) {
+	case PM:
+		pm_write(&board->pm, port - PM_PORT, size, value, now);
+		break;
+	case PCI:
+		pci_write(&board->pci, port, size, value);
+		break;
+	case FWCFG_SELECT:
+		fwcfg_select(&board->fwcfg, value);
+		break;
+	default:
+		board->ops->power(board->ctx, BOARD_DEBUG_EXIT, value);
+	}
+}
+
+static void write_port(struct board *board, u16 port, unsigned size, u32 value, u64 now)
+{
+	enum device device = device_at(port);
+
+	if (size > 1 && device >= WHOLE) {
+		write_whole(board, device, port, size, low_bytes(value, size), now);
+		return;
+	}
+	for (unsigned i = 0; i < size; i++)
+		write_byte(board, port + i, value >> 8 * i, now);
+}
+
+void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value, u64 now)
+{
+	if (size == 1 && device_at(port) == NOTHING)
+		return;
+	spin_lock(&board->lock);
+	write_port(board, port, size, value, now);
+	spin_unlock(&board->lock);
+}
+
+/* ---- memory ---- */
+
+static inline bool is_lapic_page(const struct lapic *lapic, gpa_t at)
+{
+	u64 mode = lapic->base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+
+	return mode == APIC_BASE_ENABLE && (lapic->base & APIC_BASE_ADDRESS) == (at.v & PAGE_MASK);
+}
+
+static inline bool is_ioapic_page(gpa_t at)
+{
+	return (at.v & PAGE_MASK) == IOAPIC_DEFAULT_BASE;
+}
+
+bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now, u64 *value)
+{
+	struct lapic *lapic = &board->lapic[vcpu];
+	bool is_lapic = is_lapic_page(lapic, at);
+
+	if (!is_lapic && !is_ioapic_page(at))
+		return false;
+	spin_lock(&board->lock);
+	if (is_lapic)
+		*value = lapic_read(lapic, at.v & ~PAGE_MASK, size, now);
+	else
+		*value = ioapic_read(&board->ioapic, at.v & ~PAGE_MASK, size);
+	spin_unlock(&board->lock);
+	return true;
+}
+
+bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value, u64 now)
+{
+	struct lapic *lapic = &board->lapic[vcpu];
+	bool is_lapic = is_lapic_page(lapic, at);
+
+	if (!is_lapic && !is_ioapic_page(at))
+		return false;
+	spin_lock(&board->lock);
+	if (is_lapic)
+		lapic_write(lapic, at.v & ~PAGE_MASK, size, value, now);
+	else
+		ioapic_write(&board->ioapic, at.v & ~PAGE_MASK, size, value);
+	spin_unlock(&board->lock);
+	return true;
+}
+
+/* ---- the vCPU's side ---- */
+
+bool board_rdmsr(struct board *board, unsigned vcpu, u32 msr, u64 now, u64 *value)
+{
+	bool done;
+
+	spin_lock(&board->lock);
+	done = lapic_rdmsr(&board->lapic[vcpu], msr, now, value);
+	spin_unlock(&board->lock);
+	return done;
+}
+
+bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now)
+{
+	bool done;
+
+	spin_lock(&board->lock);
+	done = lapic_wrmsr(&board->lapic[vcpu], msr, value, now);
+	spin_unlock(&board->lock);
+	return done;
+}
+
+u64 board_next_event(const struct board *board)
+{
+	u64 next = MIN(pit_next_event(&board->pit), uart_next_event(&board->uart));
+
+	next = MIN(next, rtc_next_event(&board->rtc));
+	next = MIN(next, pm_next_event(&board->pm));
+	for (unsigned i = 0; i < board->nr_vcpus; i++)
+		next = MIN(next, lapic_next_event(&board->lapic[i]));
+	return next;
+}
+
+void board_tick(struct board *board, u64 now)
+{
+	spin_lock(&board->lock);
+	pit_tick(&board->pit, now);
+	uart_tick(&board->uart, now);
+	rtc_tick(&board->rtc, now);
+	pm_tick(&board->pm, now);
+	for (unsigned i = 0; i < board->nr_vcpus; i++)
+		lapic_tick(&board->lapic[i], now);
+	spin_unlock(&board->lock);
+}
+
+int board_interrupt_accept(struct board *board, unsigned vcpu)
+{
+	struct lapic *lapic = &board->lapic[vcpu];
+	int vector;
+
+	spin_lock(&board->lock);
+	if (lapic->extint && pic_output(&board->pic)) {
+		vector = pic_acknowledge(&board->pic);
+	} else {
+		vector = lapic_pending(lapic);
+		if (vector >= 0)
+			lapic_accept(lapic, vector);
+	}
+	spin_unlock(&board->lock);
+	return vector;
+}
+
+bool board_console_input(struct board *board, u8 byte, u64 now)
+{
+	bool taken;
+
+	spin_lock(&board->lock);
+	taken = uart_receive(&board->uart, byte, now);
+	spin_unlock(&board->lock);
+	return taken;
+}
+
+void board_power_button(struct board *board, u64 now)
+{
+	spin_lock(&board->lock);
+	pm_power_button(&board->pm, now);
+	spin_unlock(&board->lock);
+}
+
+void board_set_tpr(struct board *board, unsigned vcpu, u8 tpr)
+{
+	spin_lock(&board->lock);
+	lapic_set_tpr(&board->lapic[vcpu], tpr);
+	spin_unlock(&board->lock);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All devices of one VM, wired as on a PC: the only thing that the vCPU floor sees. Owns the devices,
+ * the port and MMIO dispatch, and a lock that every function here takes unless it says otherwise.
+ *
+ *	      PIT  UART  RTC  PM  i8042
+ *	       |     |    |    |    |
+ *	    8259A pair        IOAPIC (IRQ 0 at pin 2)
+ *	       | INTR            | messages
+ *	     LINT0 of all ---- LAPICs --- vCPUs
+ */
+#pragma once
+
+#include "devices/fwcfg.h"
+#include "devices/i8042.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
+#include "devices/pci.h"
+#include "devices/pic.h"
+#include "devices/pit.h"
+#include "devices/pm.h"
+#include "devices/rtc.h"
+#include "devices/uart.h"
+#include "lib/spinlock.h"
+
+#define BOARD_MAX_VCPUS	32u
+
+enum board_power {
+	BOARD_OFF,		/* ACPI S5 */
+	BOARD_RESET,		/* any of the reset lines */
+	BOARD_DEBUG_EXIT,	/* QEMU's isa-debug-exit, with the value written */
+};
+
+/* Called with the board's lock held: they take note and return, and never call the board. */
+struct board_ops {
+	void (*console_out)(void *ctx, const u8 *bytes, size_t n);
+	void (*debug_out)(void *ctx, u8 byte);
+	void (*power)(void *ctx, enum board_power what, u32 value);
+	/* What board_interrupt_pending() says of this vCPU may have changed. */
+	void (*kick)(void *ctx, unsigned vcpu);
+	/* An INIT (its LAPIC is already reset), a start-up IPI (vector << 12 is the start) or an NMI. */
+	void (*apic_event)(void *ctx, unsigned vcpu, enum apic_delivery delivery, u8 vector);
+	/* The guest time in ns at which this vCPU's TSC reaches `tsc`, 0 if that is past. */
+	u64 (*tsc_to_ns)(void *ctx, unsigned vcpu, u64 tsc);
+};
+
+struct board_config {
+	u64 memory_below_4g, memory_above_4g;	/* bytes */
+	unsigned nr_vcpus;			/* 1 to BOARD_MAX_VCPUS */
+	u64 unix_time;				/* seconds, at guest time `now` */
+	u64 now;
+	const struct board_ops *ops;		/* lives as long as the board */
+	void *ctx;
+};
+
+struct board {
+	struct spinlock lock;
+	unsigned nr_vcpus;
+	struct pic pic;
+	struct pit pit;
+	struct uart uart;
+	struct rtc rtc;
+	struct pm pm;
+	struct i8042 i8042;
+	struct pci pci;
+	struct fwcfg fwcfg;
+	struct ioapic ioapic;
+	u8 port_92, reset_control;
+	const struct board_ops *ops;
+	void *ctx;
+	struct lapic lapic[BOARD_MAX_VCPUS];
+};
+
+/* Power-on state as firmware leaves it; also how a guest is reset. */
+void board_init(struct board *board, const struct board_config *config);
+
+/* IN and OUT of 1, 2 or 4 bytes by `vcpu`. What no device claims reads as all ones; wider accesses to
+ * 8-bit devices go to consecutive ports. */
+u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u64 now);
+void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value, u64 now);
+
+/* Memory access of 1, 2, 4 or 8 bytes within one page by `vcpu`. False: no device is there, and the
+ * caller reads all ones. */
+bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now, u64 *value);
+bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value, u64 now);
+
+/* The APIC's MSRs (lapic.h); false = #GP(0). */
+bool board_rdmsr(struct board *board, unsigned vcpu, u32 msr, u64 now, u64 *value);
+bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now);
+
+/* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Takes no lock. */
+u64 board_next_event(const struct board *board);
+void board_tick(struct board *board, u64 now);
+
+/* Take the interrupt that is to be delivered to `vcpu`: its vector, or -1 if there is none any more. */
+int board_interrupt_accept(struct board *board, unsigned vcpu);
+
+/* A byte typed at the console; false = no room, try again when the guest has run. */
+bool board_console_input(struct board *board, u8 byte, u64 now);
+
+/* Press the power button. */
+void board_power_button(struct board *board, u64 now);
+
+/* CR8 (bits 7:4) or all of TPR, written by the vCPU itself. */
+void board_set_tpr(struct board *board, unsigned vcpu, u8 tpr);
+
+static inline u8 board_tpr(const struct board *board, unsigned vcpu)
+{
+	return board->lapic[vcpu].tpr;
+}
+
+/* Is there an interrupt for `vcpu`, by its LAPIC or by the 8259A? Takes no lock: whoever makes the
+ * answer change from another CPU kicks. */
+static inline bool board_interrupt_pending(const struct board *board, unsigned vcpu)
+{
+	const struct lapic *lapic = &board->lapic[vcpu];
+
+	return (lapic->extint && pic_output(&board->pic)) || lapic_pending(lapic) >= 0;
+}
