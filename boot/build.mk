@@ -29,21 +29,24 @@ hypervisor: $(BUILD)/plinth.elf $(BUILD)/plinth.elf32
 
 $(HV_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC      $<"
+	@$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(HV_BUILD)/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC      $<"
+	@$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(HV_BUILD)/%.o: $(HV_BUILD)/%.c
-	$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC      $<"
+	@$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The screen's font comes from Debian's package psf-unifont.
 CONSOLE_FONT ?= /usr/share/consolefonts/Unifont-APL8x16.psf.gz
 
 $(HV_BUILD)/font.c: tools/mkfont.py $(CONSOLE_FONT)
 	@mkdir -p $(@D)
-	python3 tools/mkfont.py $(CONSOLE_FONT) >$@
+	@python3 tools/mkfont.py $(CONSOLE_FONT) >$@
 
 # Written anew only when the version has changed.
 $(HV_BUILD)/version.c: FORCE
@@ -55,15 +58,17 @@ $(HV_BUILD)/version.c: FORCE
 # Two links: the table of symbols, made from the first, lies behind everything else in the second. That
 # no address has moved is checked.
 $(BUILD)/plinth.elf: $(HV_OBJS) linker.ld tools/mksymbols.py
-	$(LD) $(HV_LDFLAGS) -T linker.ld -o $(HV_BUILD)/pass1.elf $(HV_OBJS)
-	$(NM) -n $(HV_BUILD)/pass1.elf | python3 tools/mksymbols.py >$(HV_BUILD)/symbols.S
-	$(CC) -c -o $(HV_BUILD)/symbols.o $(HV_BUILD)/symbols.S
-	$(LD) $(HV_LDFLAGS) -T linker.ld -o $@.new $(HV_OBJS) $(HV_BUILD)/symbols.o
-	@$(NM) -n $@.new | python3 tools/mksymbols.py | cmp - $(HV_BUILD)/symbols.S
+	@echo "  LD      $@"
+	@$(LD) $(HV_LDFLAGS) -T linker.ld -o $(HV_BUILD)/pass1.elf $(HV_OBJS)
+	@$(NM) -n $(HV_BUILD)/pass1.elf | python3 tools/mksymbols.py >$(HV_BUILD)/symbols.S
+	@$(CC) -c -o $(HV_BUILD)/symbols.o $(HV_BUILD)/symbols.S
+	@$(LD) $(HV_LDFLAGS) -T linker.ld -o $@.new $(HV_OBJS) $(HV_BUILD)/symbols.o
+	@$(NM) -n $@.new | python3 tools/mksymbols.py | cmp - $(HV_BUILD)/symbols.S || \
+		{ echo "$@: addresses moved between the two links" >&2; exit 1; }
 	@mv $@.new $@
 
 $(BUILD)/plinth.elf32: $(BUILD)/plinth.elf
-	$(OBJCOPY) --strip-all -O elf32-i386 $< $@
+	@$(OBJCOPY) --strip-all -O elf32-i386 $< $@
 
 FORCE:
 .PHONY: hypervisor FORCE

@@ -190,6 +190,7 @@ boot_64:
 
 	.bss
 	.balign 4096
+	.globl early_pml4, early_pdpt
 early_pml4:
 	.skip	4096
 early_pdpt:
@@ -198,7 +199,6 @@ early_pdpt_image:
 	.skip	4096
 early_pd:
 	.skip	4 * 4096
-	.globl early_stack_top
 	.skip	EARLY_STACK
 early_stack_top:
 

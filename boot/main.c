@@ -11,6 +11,7 @@
 #include "arch/x86/time.h"
 #include "arch/x86/trap.h"
 #include "boot/crash.h"
+#include "boot/early_map.h"
 #include "boot/multiboot.h"
 #include "boot/options.h"
 #include "console/console.h"
@@ -34,6 +35,20 @@ static noreturn_fn void cannot_start(const char *why)
 	halt();
 }
 
+/* The early page tables map 4 GiB; a screen may lie above them. */
+static void reach_screen(void)
+{
+	hpa_t base;
+	u64 size;
+	void *memory;
+
+	if (!console_screen_memory(&base, &size) || base.v + size <= BOOT_DIRECT_MAP_SIZE)
+		return;
+	memory = early_map(base, size);
+	if (memory)
+		console_screen_move(memory);
+}
+
 /* The first lines, before anything can fail. */
 static void start_console(u32 magic, u32 info)
 {
@@ -42,6 +57,7 @@ static void start_console(u32 magic, u32 info)
 	boot_info.image_base = image_physical_base();
 	boot_info.image_size = image_size();
 	console_init(&boot_info, (u8 *)DIRECT_MAP);
+	reach_screen();
 	kprintf("Plinth %s (build %s), loaded by %s", plinth_version, image_build_id(),
 		boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
 	if (!known)
