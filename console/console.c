@@ -9,7 +9,7 @@
 #include "lib/string.h"
 
 #define MESSAGE_SIZE	1024
-#define MAX_NAMED	32	/* guests that write under a name; others share the last line */
+#define MAX_NAMED	32	/* guests that write under a name, with a line of their own */
 #define LINE_SIZE	256	/* longer lines are broken */
 
 struct guest_line {
@@ -96,17 +96,6 @@ void kprintf(const char *format, ...)
 	spin_unlock(&console.lock);
 }
 
-static struct guest_line *line_of(const char *name)
-{
-	for (unsigned i = 0; i < console.nr_named; i++)
-		if (console.named[i].name == name)
-			return &console.named[i];
-	if (console.nr_named < MAX_NAMED)
-		console.nr_named++;
-	console.named[console.nr_named - 1].name = name;
-	return &console.named[console.nr_named - 1];
-}
-
 static void flush_guest_line(struct guest_line *line)
 {
 	char before[64];
@@ -114,6 +103,23 @@ static void flush_guest_line(struct guest_line *line)
 	snprintf(before, sizeof(before), "[%s] ", line->name);
 	write_line(before, line->text, line->used);
 	line->used = 0;
+}
+
+/* The line that a guest is writing. With too many guests the last line is passed from one to the other. */
+static struct guest_line *line_of(const char *name)
+{
+	struct guest_line *line;
+
+	for (unsigned i = 0; i < console.nr_named; i++)
+		if (!strcmp(console.named[i].name, name))
+			return &console.named[i];
+	if (console.nr_named < MAX_NAMED)
+		console.nr_named++;
+	line = &console.named[console.nr_named - 1];
+	if (line->used)
+		flush_guest_line(line);
+	line->name = name;
+	return line;
 }
 
 static void write_named(const char *name, const u8 *bytes, size_t n)
@@ -140,6 +146,19 @@ void console_guest_write(const char *name, const u8 *bytes, size_t n)
 		write_named(name, bytes, n);
 	else
 		write_raw((const char *)bytes, n);
+	spin_unlock(&console.lock);
+}
+
+void console_guest_end(const char *name)
+{
+	struct guest_line *line;
+
+	if (!name)
+		return;
+	spin_lock(&console.lock);
+	line = line_of(name);
+	if (line->used)
+		flush_guest_line(line);
 	spin_unlock(&console.lock);
 }
 

@@ -36,6 +36,9 @@ printf_like(1, 2) void kprintf(const char *format, ...);
  */
 void console_guest_write(const char *name, const u8 *bytes, size_t n);
 
+/* The guest has ended: its unfinished line goes out. */
+void console_guest_end(const char *name);
+
 /* The next byte that came in on COM1, or -1: none has. */
 int console_getc(void);
 

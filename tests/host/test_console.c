@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* console/console.c with a line that keeps what goes out: who may write where, and behind what. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "console/console.c"
+
+static char out[65536];
+static size_t used;
+
+void serial_init(void)
+{
+}
+
+void serial_write(const char *text, size_t n)
+{
+	assert_true(used + n < sizeof(out));
+	memcpy(out + used, text, n);
+	used += n;
+	out[used] = 0;
+}
+
+int serial_getc(void)
+{
+	return 'x';
+}
+
+bool serial_enable_rx_interrupt(void)
+{
+	return true;
+}
+
+void screen_init(const struct boot_info *info, u8 *memory)
+{
+}
+
+void screen_write(const char *text, size_t n)
+{
+}
+
+bool screen_memory(hpa_t *base, u64 *size)
+{
+	return false;
+}
+
+void screen_move(void *memory)
+{
+}
+
+static void assert_out(const char *want)
+{
+	assert_string_equal(out, want);
+	assert_int_equal(console.lock.next, console.lock.serving);
+	used = 0;
+	out[0] = 0;
+}
+
+static void guest(const char *name, const char *text)
+{
+	console_guest_write(name, (const u8 *)text, strlen(text));
+}
+
+static int reset(void **state)
+{
+	memset(&console, 0, sizeof(console));
+	used = 0;
+	return 0;
+}
+
+static void test_lines(void **state)
+{
+	kprintf("%s %d", "one", 1);
+	assert_out("plinth: one 1\r\n");
+	kprintf("two\n");
+	assert_out("plinth: two\r\n");
+	kprintf("three\nfour");
+	assert_out("plinth: three\r\nplinth: four\r\n");
+}
+
+static void test_sole_guest(void **state)
+{
+	guest(NULL, "a\n");
+	kprintf("x");
+	assert_out("a\nplinth: x\r\n");
+	guest(NULL, "half");
+	kprintf("x");
+	assert_out("half\r\nplinth: x\r\n");
+	guest(NULL, " b\r\n");
+	kprintf("x");
+	assert_out(" b\r\nplinth: x\r\n");
+	guest(NULL, "c\n\r");
+	guest(NULL, "");
+	kprintf("x");
+	assert_out("c\n\rplinth: x\r\n");
+	guest(NULL, "over\r");
+	kprintf("x");
+	assert_out("over\r\r\nplinth: x\r\n");
+	console_guest_end(NULL);
+	assert_out("");
+}
+
+static void test_named_guests(void **state)
+{
+	guest("a", "hel");
+	guest("b", "other\nline");
+	guest("a", "lo\r\n\r\n");
+	assert_out("[b] other\r\n[a] hello\r\n[a] \r\n");
+	kprintf("x");
+	console_guest_end("b");
+	console_guest_end("a");
+	assert_out("plinth: x\r\n[b] line\r\n");
+}
+
+/* A line that never ends is broken; nothing is lost. */
+static void test_long_line(void **state)
+{
+	size_t dots = 0;
+
+	for (unsigned i = 0; i < 1000; i++)
+		guest("a", ".");
+	console_guest_end("a");
+	for (size_t i = 0; i < used; i++)
+		dots += out[i] == '.';
+	assert_int_equal(dots, 1000);
+}
+
+/* More guests than lines: each byte still comes out under its own guest's name. */
+static void test_many_guests(void **state)
+{
+	static char name[40][8];
+
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(name[i], sizeof(name[i]), "g%u", i);
+		guest(name[i], "begun");
+	}
+	guest("g3", "\n");
+	guest("g39", "\n");
+	assert_non_null(strstr(out, "[g3] begun\r\n"));
+	assert_non_null(strstr(out, "[g38] begun\r\n"));
+	assert_non_null(strstr(out, "[g39] begun\r\n"));
+	assert_null(strstr(out, "[g5]"));
+}
+
+static void test_broken_lock(void **state)
+{
+	spin_lock(&console.lock);
+	console_break_lock();
+	kprintf("x");
+	assert_out("plinth: x\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_lines, reset), cmocka_unit_test_setup(test_sole_guest, reset),
+		cmocka_unit_test_setup(test_named_guests, reset),
+		cmocka_unit_test_setup(test_long_line, reset),
+		cmocka_unit_test_setup(test_many_guests, reset),
+		cmocka_unit_test_setup(test_broken_lock, reset),
+	};
+
+	return cmocka_run_group_tests_name("console", tests, NULL, NULL);
+}
