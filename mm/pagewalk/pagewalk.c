@@ -158,51 +158,66 @@ static u32 denial(struct pagewalk *w, unsigned access, const struct walk_result 
 	return error;
 }
 
-static enum walk_status set_flags_of(struct pagewalk *w, struct walk_step *step, u64 flags,
-				     struct walk_result *r)
+/* The flags that a successful access sets in the i-th entry. */
+static u64 flags_wanted(const struct pagewalk *w, unsigned i, unsigned access,
+			const struct walk_result *r)
+{
+	unsigned level = r->level + r->nr_steps - 1 - i;
+	u64 flags = fmt_accessed(w->format, level);
+
+	return level == r->level && (access & ACCESS_WRITE) ? flags | w->format->dirty : flags;
+}
+
+/* Asks the next stage whether the entry may be written, unless it took the reading for a write
+ * already. */
+static enum walk_status may_write_entry(struct pagewalk *w, struct walk_step *step,
+					struct walk_result *r)
+{
+	if (table_access(w, 0) & ACCESS_WRITE)
+		return WALK_OK;
+	return walk_translate_next(w, step->address, ACCESS_WRITE | ACCESS_USER, WALK_TABLE, r,
+				   &step->at);
+}
+
+static enum walk_status write_entry(struct pagewalk *w, struct walk_step *step, u64 entry,
+				    struct walk_result *r)
 {
 	unsigned bytes = w->format->entry_bytes;
-	enum walk_status status;
-	gpa_t at = step->at;
 
-	if ((step->entry & flags) == flags)
-		return WALK_OK;
-	/* unless the next stage took the reading for a write already */
-	if (!(table_access(w, 0) & ACCESS_WRITE)) {
-		status = walk_translate_next(w, step->address, ACCESS_WRITE | ACCESS_USER,
-					     WALK_TABLE, r, &at);
-		if (status != WALK_OK)
-			return status;
-	}
-	switch (w->ops->exchange(w->ctx, at, bytes, step->entry, step->entry | flags)) {
+	switch (w->ops->exchange(w->ctx, step->at, bytes, step->entry, entry)) {
 	case EXCHANGE_DONE:
-		step->entry |= flags;
+		step->entry = entry;
 		return WALK_OK;
 	case EXCHANGE_LOST:
 		return WALK_RETRY;
 	default:
-		return not_memory(w, at, ACCESS_WRITE, r);
+		return not_memory(w, step->at, ACCESS_WRITE, r);
 	}
 }
 
-/* Sets accessed flags from the root on, and the leaf's dirty flag for a write. */
+/* Sets accessed flags from the root on, and the leaf's dirty flag for a write. First asks for
+ * all, then writes: a refusal leaves every entry as it was. */
 static enum walk_status set_flags(struct pagewalk *w, unsigned access, struct walk_result *r)
 {
-	const struct page_format *f = w->format;
+	enum walk_status status = WALK_OK;
+	u64 missing[FMT_MAX_LEVELS];
 
-	for (unsigned i = 0; i < r->nr_steps && !(access & WALK_PEEK); i++) {
-		unsigned level = r->level + r->nr_steps - 1 - i;
-		u64 flags = fmt_accessed(f, level);
-		enum walk_status status;
-
-		if (level == r->level && (access & ACCESS_WRITE))
-			flags |= f->dirty;
-		status = set_flags_of(w, &r->step[i], flags, r);
-		if (status != WALK_OK)
-			return status;
+	for (unsigned i = 0; i < r->nr_steps && status == WALK_OK; i++) {
+		missing[i] = flags_wanted(w, i, access, r) & ~r->step[i].entry;
+		if (missing[i])
+			status = may_write_entry(w, &r->step[i], r);
 	}
-	r->dirty = !r->nr_steps || (r->step[r->nr_steps - 1].entry & f->dirty) == f->dirty;
-	return WALK_OK;
+	for (unsigned i = 0; i < r->nr_steps && status == WALK_OK; i++)
+		if (missing[i])
+			status = write_entry(w, &r->step[i], r->step[i].entry | missing[i], r);
+	return status;
+}
+
+static bool is_dirty(const struct pagewalk *w, const struct walk_result *r)
+{
+	u64 dirty = w->format->dirty;
+
+	return !r->nr_steps || (r->step[r->nr_steps - 1].entry & dirty) == dirty;
 }
 
 static enum walk_status walk_once(struct pagewalk *w, u64 address, unsigned access,
@@ -226,7 +241,10 @@ static enum walk_status walk_once(struct pagewalk *w, u64 address, unsigned acce
 			return refuse(w, address, access, error, r->level, r);
 	}
 	status = walk_translate_next(w, r->output, final_access(r, access), WALK_FINAL, r, &r->gpa);
-	return status == WALK_OK ? set_flags(w, access, r) : status;
+	if (status == WALK_OK && !(access & WALK_PEEK))
+		status = set_flags(w, access, r);
+	r->dirty = is_dirty(w, r);
+	return status;
 }
 
 /* Is the address one that the tables can translate at all? It is cut to 32 bits where the CPU

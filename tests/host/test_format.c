@@ -34,7 +34,8 @@ static u32 mode_of(const struct model *m)
 
 static unsigned grants(const struct model_entry *d)
 {
-	return d->r * RIGHT_R | d->w * RIGHT_W | d->xs * RIGHT_XS | d->xu * RIGHT_XU | d->u * RIGHT_U;
+	return d->r * RIGHT_R | d->w * RIGHT_W | d->xs * RIGHT_XS | d->xu * RIGHT_XU |
+	       d->u * RIGHT_U;
 }
 
 static u64 compared;
@@ -57,8 +58,9 @@ static void compare_entry(const struct page_format *f, const struct model *m, un
 			     (!leaf || fmt_pkey(f, e) == d.key);
 	}
 	if (!ok)
-		fail_msg("mode %08x level %u entry %016llx: present %d leaf %d bad %d grants %x address %llx",
-			 f->mode, level, (unsigned long long)e, d.present, d.leaf, d.bad, grants(&d),
+		fail_msg("mode %08x level %u entry %016llx: present %d leaf %d bad %d grants %x "
+			 "address %llx", f->mode, level, (unsigned long long)e, d.present, d.leaf,
+			 d.bad, grants(&d),
 			 (unsigned long long)d.address);
 }
 
@@ -141,8 +143,8 @@ static void compare_access(const struct page_format *f, const struct model *m, u
 	struct model_access access = { .write = a & 1, .user = a & 2, .fetch = a & 4,
 				       .implicit = a & 8,
 				       .ac = a & 16 };
-	unsigned flags = access.write * 2 | access.user * 4 | access.fetch * 16 | access.implicit * 32 |
-			 access.ac * 64;
+	unsigned flags = access.write * 2 | access.user * 4 | access.fetch * 16 |
+			 access.implicit * 32 | access.ac * 64;
 	struct model_grant g = { .r = bits & 1, .w = bits & 2, .xs = bits & 4, .xu = bits & 8,
 				 .u = bits & 16 };
 
@@ -155,8 +157,8 @@ static void compare_access(const struct page_format *f, const struct model *m, u
 			u32 pkru = others | field << 2 * key;
 
 			compared++;
-			if (fmt_key_denies(f, bits, flags, key, pkru) != m_key_denies(m, g,
-										      access, key, pkru))
+			if (fmt_key_denies(f, bits, flags, key, pkru) !=
+			    m_key_denies(m, g, access, key, pkru))
 				fail_msg("mode %08x rights %x access %x key %u pkru %08x",
 					 f->mode, bits, flags,
 					 key, pkru);
@@ -276,8 +278,8 @@ static void check_made(const struct page_format *f, const struct model *m, unsig
 		address = (u32)address;
 	if (m->kind == M_32)
 		address &= 0xffffffffffull;	/* PSE-36 ends at 40 bits */
-	e = leaf ? fmt_make_leaf(f, level, address, asked, type) : fmt_make_table(f, level,
-										  address, asked);
+	e = leaf ? fmt_make_leaf(f, level, address, asked, type)
+		 : fmt_make_table(f, level, address, asked);
 	compared++;
 	if (!e) {
 		/* nothing of what was asked can be granted */
@@ -394,8 +396,8 @@ static void registers_of(unsigned c, u64 *cr0, u64 *cr4, u64 *efer)
 {
 	*cr0 = (c & 1 ? CR0_PG : 0) | (c & 2 ? CR0_WP : 0) | CR0_PE;
 	*cr4 = (c & 4 ? CR4_PAE : 0) | (c & 8 ? CR4_PSE : 0) | (c & 16 ? CR4_SMEP : 0) |
-	       (c & 32 ? CR4_SMAP : 0) | (c & 64 ? CR4_PKE : 0) | (c & 128 ?
-								   CR4_LA57 : 0) | CR4_PGE;
+	       (c & 32 ? CR4_SMAP : 0) | (c & 64 ? CR4_PKE : 0) | (c & 128 ? CR4_LA57 : 0) |
+	       CR4_PGE;
 	*efer = (c & 256 ? EFER_LMA | EFER_LME : 0) | (c & 512 ? EFER_NXE : 0) | EFER_SCE;
 }
 
@@ -405,9 +407,8 @@ static void test_mode_words(void **state)
 
 	for (unsigned c = 0; c < 1024; c++)
 		for (unsigned b = 0; b < 8; b++) {
-			u32 cpu = FMT_MAXPHYADDR(39) | (b & 1 ? FMT_GIB : 0) | (b & 2 ?
-										FMT_PSE36 : 0) |
-				  (b & 4 ? FMT_AMD : 0);
+			u32 cpu = FMT_MAXPHYADDR(39) | (b & 1 ? FMT_GIB : 0) |
+				  (b & 2 ? FMT_PSE36 : 0) | (b & 4 ? FMT_AMD : 0);
 
 			registers_of(c, &cr0, &cr4, &efer);
 			assert_int_equal(fmt_mode_cpu(cr0, cr4, efer, cpu),
@@ -415,8 +416,8 @@ static void test_mode_words(void **state)
 			assert_int_equal(fmt_mode_npt(cr0, cr4, efer, cpu),
 					 expected_mode(cr0, cr4, efer, cpu, true));
 		}
-	assert_int_equal(fmt_mode_ept(4, FMT_PSE | FMT_EPT_AD | FMT_WP, FMT_MAXPHYADDR(40) |
-				      FMT_GIB),
+	/* unknown controls and the CPU's own page sizes are left out */
+	assert_int_equal(fmt_mode_ept(4, FMT_PSE | FMT_EPT_AD | FMT_WP, FMT_MAXPHYADDR(40) | FMT_GIB),
 			 FMT_EPT4 | FMT_PSE | FMT_EPT_AD | FMT_MAXPHYADDR(40));
 	assert_int_equal(fmt_mode_ept(5, FMT_GIB | FMT_EPT_XO | FMT_EPT_MBEC, FMT_MAXPHYADDR(52)),
 			 FMT_EPT5 | FMT_GIB | FMT_EPT_XO | FMT_EPT_MBEC | FMT_MAXPHYADDR(52));

@@ -1,0 +1,1254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm/pagewalk: the walker against a slow recursive oracle on random tables, in every format and
+ * pair of stages; then each rule by itself: reserved bits, error codes, PDPTRs, single fetch, lost
+ * races.
+ */
+#include "mm/pagewalk/pagewalk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "tests/host/model_paging.c"
+
+static u64 random_state = 0x9d3c1e5f7a8b2461ull;
+
+static u64 next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1dull >> 7;
+}
+
+static bool one_in(unsigned n)
+{
+	return next_random() % n == 0;
+}
+
+/* --- The guest: 64 pages of memory, which every address is folded into --- */
+
+#define PAGES 64
+
+static u64 memory[PAGES * 512];
+static unsigned hole = PAGES;	/* this page isn't memory */
+
+struct stage {
+	struct model m;
+	struct page_format f;
+	struct pagewalk w;
+	u64 root, pdptr[4];
+	u32 pkru;
+};
+
+static struct stage stage[2];
+static unsigned nr_stages;
+
+/* What the walker did to memory. */
+static unsigned reads, exchanges, lose_at;
+static struct { gpa_t at; unsigned bytes; } read_log[400];
+static struct { u8 *at; unsigned bytes; u64 old, new; } write_log[100];
+static unsigned nr_writes;
+static void (*before_exchange)(void);
+
+static u8 *memory_at(u64 at)
+{
+	return (u8 *)memory + (at >> 12) % PAGES * 4096 + (at & 4095);
+}
+
+static u64 load(const u8 *p, unsigned bytes)
+{
+	u64 v = 0;
+
+	memcpy(&v, p, bytes);
+	return v;
+}
+
+static void store(u64 at, unsigned bytes, u64 v)
+{
+	memcpy(memory_at(at), &v, bytes);
+}
+
+static bool is_hole(u64 at)
+{
+	return (at >> 12) % PAGES == hole;
+}
+
+static u64 op_root(void *ctx)
+{
+	return ((struct stage *)ctx)->root;
+}
+
+static u64 op_pdptr(void *ctx, unsigned index)
+{
+	assert_in_range(index, 0, 3);
+	return ((struct stage *)ctx)->pdptr[index];
+}
+
+static u32 op_pkru(void *ctx)
+{
+	return ((struct stage *)ctx)->pkru;
+}
+
+static bool op_read(void *ctx, gpa_t at, unsigned bytes, u64 *value)
+{
+	assert_int_equal(at.v % bytes, 0);
+	read_log[reads % ARRAY_SIZE(read_log)].at = at;
+	read_log[reads++ % ARRAY_SIZE(read_log)].bytes = bytes;
+	if (is_hole(at.v))
+		return false;
+	*value = load(memory_at(at.v), bytes);
+	return true;
+}
+
+static enum walk_exchange op_exchange(void *ctx, gpa_t at, unsigned bytes, u64 old, u64 new)
+{
+	u8 *p = memory_at(at.v);
+
+	assert_int_equal(bytes, ((struct stage *)ctx)->f.entry_bytes);
+	if (is_hole(at.v))
+		return EXCHANGE_NOT_MEMORY;
+	if (before_exchange)
+		before_exchange();
+	if (++exchanges == lose_at || load(p, bytes) != old)
+		return EXCHANGE_LOST;
+	assert_in_range(nr_writes, 0, ARRAY_SIZE(write_log) - 1);
+	write_log[nr_writes].at = p;
+	write_log[nr_writes].bytes = bytes;
+	write_log[nr_writes].old = old;
+	write_log[nr_writes++].new = new;
+	memcpy(p, &new, bytes);
+	return EXCHANGE_DONE;
+}
+
+static const struct walk_ops ops = { op_root, op_pdptr, op_pkru, op_read, op_exchange };
+
+static u32 mode_of(const struct model *m)
+{
+	return m->kind | m->maxphy << 20 | (m->pse ||
+					    m->ept_2m) << 3 | m->pse36 << 4 | m->gib << 5 |
+	       m->nxe << 6 | m->wp << 7 | m->smep << 8 | m->smap << 9 | m->pke << 10 | m->npt << 11 |
+	       m->xo << 12 | m->mbec << 13 | m->ad << 14 | m->amd << 15;
+}
+
+static void set_stage(unsigned s, struct model m)
+{
+	stage[s].m = m;
+	fmt_compile(&stage[s].f, mode_of(&m));
+	stage[s].w = (struct pagewalk){ .format = &stage[s].f, .ops = &ops, .ctx = &stage[s] };
+	nr_stages = s + 1;
+	if (s)
+		stage[s - 1].w.next = &stage[s].w;
+}
+
+static void forget_logs(void)
+{
+	reads = exchanges = lose_at = nr_writes = 0;
+	before_exchange = NULL;
+}
+
+/* --- The oracle --- */
+
+struct outcome {
+	enum walk_status status;
+	u64 gpa, output;
+	unsigned level, shift, key;
+	struct model_grant g, next_g;
+	bool dirty;
+	unsigned fault_stage, fault_level;
+	u64 fault_address;
+	u32 error;
+	bool final;
+};
+
+struct tried { struct model_access a; bool peek; };
+
+struct visited { u64 address, at, entry, missing; unsigned level; };
+struct path { unsigned nr; struct visited v[5]; };
+
+static struct { u64 at; unsigned bytes; u64 set; } overlay[300];
+static unsigned nr_overlay, oracle_reads;
+static bool mixed, repeated;	/* a page was used by both stages; an entry at two levels */
+
+static const struct model_grant all_granted = { true, true, true, true, true };
+
+static struct model_grant both(struct model_grant a, struct model_grant b)
+{
+	return (struct model_grant){ a.r && b.r, a.w && b.w, a.u && b.u, a.xs && b.xs, a.xu &&
+				     b.xu };
+}
+
+static bool o_read(unsigned s, u64 at, unsigned bytes, u64 *value)
+{
+	oracle_reads++;
+	if (nr_stages > 1 && (at >> 12 & 1) != s)
+		mixed = true;
+	if (is_hole(at))
+		return false;
+	*value = load(memory_at(at), bytes);
+	for (unsigned i = 0; i < nr_overlay; i++)
+		if (memory_at(overlay[i].at) == memory_at(at) && overlay[i].bytes == bytes)
+			*value |= overlay[i].set;
+	return true;
+}
+
+static void oracle(unsigned s, u64 address, struct tried t, struct outcome *o);
+
+/* From stage s to the next. */
+static bool o_next(unsigned s, u64 address, struct tried t, bool final, struct outcome *o, u64 *gpa)
+{
+	struct outcome next;
+
+	*gpa = address;
+	if (s + 1 == nr_stages)
+		return true;
+	oracle(s + 1, address, t, &next);
+	if (next.status == WALK_OK) {
+		*gpa = next.gpa;
+		if (final) {
+			o->next_g = both(next.g, next.next_g);
+			o->shift = next.shift < o->shift ? next.shift : o->shift;
+		}
+		return true;
+	}
+	o->status = next.status;
+	o->fault_stage = next.fault_stage;
+	o->fault_address = next.fault_address;
+	o->fault_level = next.fault_level;
+	o->error = next.error;
+	o->final = final && next.status == WALK_NESTED_FAULT;
+	o->g = next.g;
+	return false;
+}
+
+static void o_fault(unsigned s, u64 address, struct tried t, u32 why, unsigned level,
+		    struct outcome *o)
+{
+	const struct model *m = &stage[s].m;
+	bool nested = m->npt || m_is_ept(m);
+
+	o->status = nested ? WALK_NESTED_FAULT : WALK_PAGE_FAULT;
+	o->fault_stage = s;
+	o->fault_address = address;
+	o->fault_level = level;
+	o->final = true;
+	/* "W/R: the access was a write; U/S: a user-mode access; I/D: an instruction fetch, if
+	 * SMEP = 1, or NXE = 1 and PAE = 1" */
+	o->error = why | t.a.write << 1 | (t.a.user || m->npt) << 2;
+	if (t.a.fetch && (m_is_ept(m) || m->smep || (m->nxe && m->kind != M_32)))
+		o->error |= 16;
+}
+
+/* How reading a table of stage s looks to the stage after it. */
+static struct tried o_table_access(unsigned s, bool peek)
+{
+	struct tried t = { .a = { .user = true }, .peek = peek };
+
+	if (s + 1 < nr_stages)
+		t.a.write = m_is_ept(&stage[s + 1].m) ? stage[s + 1].m.ad : true;
+	return t;
+}
+
+/* The flags, once nothing else can fail; an entry is written only where the next stage lets it
+ * be. */
+static bool o_set_flags(unsigned s, struct tried t, struct path *p, struct outcome *o)
+{
+	struct tried write = { .a = { .write = true, .user = true } };
+	bool written_already = o_table_access(s, false).a.write;
+
+	for (unsigned i = 0; i < p->nr; i++)
+		for (unsigned j = 0; j < i; j++)
+			repeated |= memory_at(p->v[i].at) == memory_at(p->v[j].at);
+	for (unsigned i = 0; i < p->nr; i++)
+		if (p->v[i].missing && !written_already &&
+		    !o_next(s, p->v[i].address, write, false, o, &p->v[i].at))
+			return false;
+	for (unsigned i = 0; i < p->nr; i++) {
+		if (!p->v[i].missing)
+			continue;
+		overlay[nr_overlay].at = p->v[i].at;
+		overlay[nr_overlay].bytes = stage[s].m.kind == M_32 ? 4 : 8;
+		overlay[nr_overlay++].set = p->v[i].missing;
+		p->v[i].entry |= p->v[i].missing;
+	}
+	return true;
+}
+
+static void o_leaf(unsigned s, u64 address, struct tried t, struct model_entry d, unsigned level,
+		   struct path *p, struct outcome *o)
+{
+	const struct model *m = &stage[s].m;
+	struct tried final = { .a = { .write = t.a.write, .fetch = t.a.fetch, .user = o->g.u },
+			       .peek = t.peek };
+	u32 why = 0;
+
+	o->level = level;
+	o->key = d.key;
+	o->shift = m_shift(m, level);
+	o->output = d.address + (address & ((1ull << o->shift) - 1));
+	if (!m_rights_allow(m, o->g, t.a))
+		why = 1;
+	if (m_key_denies(m, o->g, t.a, d.key, stage[s].pkru))
+		why |= 1 | 32;
+	if (why) {
+		o_fault(s, address, t, why, level, o);
+		return;
+	}
+	if (!o_next(s, o->output, final, true, o, &o->gpa))
+		return;
+	if (!t.peek && !o_set_flags(s, t, p, o))
+		return;
+	o->dirty = (p->v[p->nr - 1].entry & d.d) == d.d;
+	o->status = WALK_OK;
+}
+
+static void o_visit(unsigned s, unsigned level, u64 table, u64 address, struct tried t,
+		    struct path *p,
+		    struct outcome *o)
+{
+	const struct model *m = &stage[s].m;
+	unsigned bytes = m->kind == M_32 ? 4 : 8;
+	unsigned entries = m->kind == M_32 ? 1024 : m->kind == M_PAE && level == 3 ? 4 : 512;
+	u64 index = address / (1ull << m_shift(m, level)) % entries, e;
+	bool in_cpu = m->kind == M_PAE && level == 3 && !m->npt && !stage[s].w.pdptr_in_memory;
+	struct model_entry d;
+
+	if (in_cpu) {
+		e = stage[s].pdptr[index];
+	} else {
+		struct visited *v = &p->v[p->nr];
+
+		v->address = table + index * bytes;
+		v->level = level;
+		if (!o_next(s, v->address, o_table_access(s, t.peek), false, o, &v->at))
+			return;
+		if (!o_read(s, v->at, bytes, &e)) {
+			o->status = WALK_NOT_MEMORY;
+			o->fault_stage = s;
+			o->fault_address = v->at;
+			o->final = false;
+			return;
+		}
+		v->entry = e;
+		p->nr++;
+	}
+	d = m_decode(m, level, e);
+	o->g = both(o->g, (struct model_grant){ d.r, d.w, d.u, d.xs, d.xu });
+	if (!d.present) {
+		o_fault(s, address, t, 0, level, o);
+	} else if (d.bad && !in_cpu) {
+		o_fault(s, address, t, 1 | 8, level, o);
+	} else {
+		if (!in_cpu)
+			p->v[p->nr - 1].missing = (d.a | (t.a.write ? d.d : 0)) & ~e;
+		if (d.leaf)
+			o_leaf(s, address, t, d, level, p, o);
+		else
+			o_visit(s, level - 1, d.address, address, t, p, o);
+	}
+}
+
+static struct path top_path;	/* of stage 0 */
+
+static void oracle(unsigned s, u64 address, struct tried t, struct outcome *o)
+{
+	const struct model *m = &stage[s].m;
+	bool nested = m->npt || m_is_ept(m);
+	unsigned width = m->kind == M_LONG4 || m->kind == M_EPT4 ? 48 :
+			 m->kind == M_LONG5 || m->kind == M_EPT5 ? 57 : 32;
+	u64 root = stage[s].root;
+	struct path path = { 0 };
+
+	*o = (struct outcome){ .g = all_granted, .next_g = all_granted, .shift = 32 };
+	if (nested && address >= 1ull << width) {
+		o->g = (struct model_grant){ 0 };
+		o_fault(s, address, t, 0, m_levels(m), o);
+		return;
+	}
+	if (!nested && width > 32) {
+		u64 upper = address >> (width - 1);
+
+		if (upper != 0 && upper != ~0ull >> (width - 1)) {
+			o->status = WALK_NOT_CANONICAL;
+			return;
+		}
+	}
+	if (width == 32)
+		address &= 0xffffffff;
+	if (m->kind == M_NONE) {
+		struct tried final = { .a = { .write = t.a.write, .fetch = t.a.fetch,
+					      .user = true },
+				       .peek = t.peek };
+
+		o->output = address;
+		o->dirty = true;
+		if (o_next(s, address, final, true, o, &o->gpa))
+			o->status = WALK_OK;
+	} else {
+		root = m->kind == M_32 ? root & 0xfffff000 : m->kind == M_PAE ? root & 0xffffffe0 :
+		       m_bits(root, m->maxphy - 1, 12);
+		o_visit(s, m_levels(m), root, address, t, &path, o);
+	}
+	if (!s)
+		top_path = path;
+}
+
+/* --- Random tables --- */
+
+/* Stage 0 has its tables in even pages. Stage 1 has those of level L in pages 2L - 1 modulo 16
+ * and maps even pages to even ones, so that no page serves both. */
+static u64 random_page(unsigned s, unsigned to_level)
+{
+	u64 page = next_random() & 0xff;
+
+	page = s == 0 ? page & ~1ull : to_level ? (page & ~15ull) + 2 * to_level - 1 : page & ~1ull;
+	if (one_in(60))
+		page |= 1ull << (8 + next_random() % 32);
+	return page;
+}
+
+static u64 random_ept_entry(const struct model *m, unsigned s, unsigned level)
+{
+	bool large = (level == 2 || level == 3) ? one_in(4) : one_in(60);
+	bool leaf = level == 1 || large;
+	u64 e = random_page(s, leaf ? 0 : level - 1) << 12;
+
+	for (unsigned bit = 0; bit < 3; bit++)
+		e |= (u64)!one_in(40) << bit;
+	if (large)
+		e = (e & ~(one_in(40) ? 0 : (1ull << m_shift(m, level)) - 1000)) | 0x80 | (e & 7);
+	if (leaf)
+		e |= (one_in(30) ? next_random() % 8 : one_in(2) ? 6 : 0) << 3;
+	return e | (u64)one_in(2) << 8 | (u64)one_in(2) << 9 | (u64)!one_in(10) << 10;
+}
+
+static u64 random_ordinary_entry(const struct model *m, unsigned s, unsigned level)
+{
+	bool large = (level == 2 || level == 3) ? one_in(4) : one_in(60);
+	u64 e = random_page(s, level == 1 || large ? 0 : level - 1) << 12;
+
+	if (large && !one_in(40))
+		e &= ~((1ull << m_shift(m, level)) - 1);
+	for (unsigned bit = 0; bit < 3; bit++)
+		e |= (u64)!one_in(bit == 2 ? 20 : 30) << bit;
+	if (m->kind == M_PAE && level == 3 && !one_in(30))
+		e &= ~6ull;
+	else
+		e |= (u64)one_in(2) << 5 | (u64)one_in(2) << 6;
+	e |= (u64)large << 7 | (u64)(m->nxe && one_in(10)) << 63;
+	if (m->kind >= M_LONG4)
+		e |= (next_random() & 15) << 59;
+	return e;
+}
+
+static u64 random_entry(unsigned s, unsigned level)
+{
+	const struct model *m = &stage[s].m;
+	u64 e = m_is_ept(m) ? random_ept_entry(m, s, level) : random_ordinary_entry(m, s, level);
+
+	if (one_in(80))
+		e ^= 1ull << next_random() % 64;
+	return m->kind == M_32 ? (u32)e : e;
+}
+
+static void fill_page(unsigned page)
+{
+	unsigned s = nr_stages > 1 ? page & 1 : 0;
+	unsigned bytes = stage[s].m.kind == M_32 ? 4 : 8;
+	unsigned level = s ? (page % 16 + 1) / 2 % 6 : 0;
+
+	for (unsigned i = 0; i < 4096 / bytes; i++) {
+		unsigned l = level ? level : 1 + next_random() % 5;
+
+		store(page * 4096 + i * bytes, bytes, random_entry(s, l));
+	}
+}
+
+static struct model random_model(unsigned s, bool nested)
+{
+	static const unsigned widths[] = { 32, 36, 40, 46, 48, 52 };
+	struct model m = { .maxphy = widths[next_random() % 6] };
+
+	if (nested && one_in(2)) {
+		m.kind = one_in(2) ? M_EPT4 : M_EPT5;
+		m.ept_2m = !one_in(8);
+		m.gib = !one_in(4);
+		m.xo = one_in(2);
+		m.mbec = one_in(2);
+		m.ad = one_in(2);
+		return m;
+	}
+	m.kind = M_32 + next_random() % 4;
+	if (!nested && one_in(10))
+		m.kind = M_NONE;
+	m.npt = nested;
+	m.amd = one_in(2) && m.kind >= M_LONG4;
+	m.nxe = !one_in(4) && m.kind != M_32 && m.kind != M_NONE;
+	m.pse = !one_in(4) && m.kind == M_32;
+	m.pse36 = m.pse && one_in(2);
+	m.gib = !one_in(4) && m.kind >= M_LONG4;
+	if (nested || m.kind == M_NONE)
+		return m;
+	m.wp = one_in(2);
+	m.smep = one_in(2);
+	m.smap = one_in(2);
+	m.pke = one_in(2) && m.kind >= M_LONG4;
+	return m;
+}
+
+static void random_world(void)
+{
+	unsigned stages = one_in(2) ? 2 : 1;
+
+	set_stage(0, random_model(0, stages == 1 && one_in(3)));
+	if (stages == 2)
+		set_stage(1, random_model(1, true));
+	stage[0].w.pdptr_in_memory = stages == 2 && !m_is_ept(&stage[1].m);
+	for (unsigned page = 0; page < PAGES; page++)
+		fill_page(page);
+}
+
+static void random_roots(void)
+{
+	for (unsigned s = 0; s < nr_stages; s++) {
+		u64 page = next_random() & 0xff;
+
+		page = s ? (page & ~15ull) + 2 * m_levels(&stage[s].m) - 1 : page & ~1ull;
+		stage[s].root = page << 12 | (next_random() & 0xfff);
+		if (stage[s].m.kind == M_PAE && s)
+			stage[s].root &= ~0xfe0ull;
+		stage[s].pkru = next_random() & next_random();
+		for (unsigned i = 0; i < 4; i++)
+			stage[s].pdptr[i] = random_page(s, 2) << 12 | !one_in(10);
+	}
+	hole = one_in(4) ? next_random() % PAGES : PAGES;
+}
+
+static u64 random_address(void)
+{
+	u64 address = next_random() << 7 ^ next_random();
+
+	if (one_in(3))
+		address &= 0x3fffff | next_random() << 30;
+	if (one_in(8))
+		return address;		/* most likely not canonical */
+	address = (u64)((s64)(address << 16) >> 16);
+	return one_in(4) ? (u32)address : address & ~(1ull << 47) ? address : 0;
+}
+
+static struct tried random_access(unsigned *flags)
+{
+	struct tried t = { .a = { .user = one_in(2), .ac = one_in(2) }, .peek = one_in(10) };
+
+	t.a.fetch = one_in(3);
+	t.a.write = !t.a.fetch && one_in(2);
+	t.a.implicit = !t.a.user && !t.a.fetch && one_in(4);
+	*flags = t.a.write * ACCESS_WRITE | t.a.user * ACCESS_USER | t.a.fetch * ACCESS_FETCH |
+		 t.a.implicit * ACCESS_IMPLICIT | t.a.ac * ACCESS_AC | t.peek * WALK_PEEK;
+	return t;
+}
+
+/* --- Comparing --- */
+
+static unsigned bits_of(struct model_grant g)
+{
+	return g.r * RIGHT_R | g.w * RIGHT_W | g.xs * RIGHT_XS | g.xu * RIGHT_XU | g.u * RIGHT_U;
+}
+
+/* "1" where they differ; printed with all that made the walk. */
+#define SAME(a, b) do { \
+	if ((u64)(a) != (u64)(b)) \
+		fail_msg(#a " = %llx, expected %llx: modes %08x %08x address %llx access %x", \
+			 (unsigned long long)(a), (unsigned long long)(b), stage[0].f.mode, \
+			 nr_stages > 1 ? stage[1].f.mode : 0, (unsigned long long)address, flags); \
+} while (0)
+
+static void compare_ok(const struct walk_result *r, const struct outcome *o, u64 address,
+		       unsigned flags)
+{
+	SAME(r->gpa.v, o->gpa);
+	SAME(r->output, o->output);
+	SAME(r->level, o->level);
+	SAME(r->page_shift, o->shift);
+	SAME(r->pkey, o->key);
+	SAME(r->dirty, o->dirty);
+	SAME(r->rights, bits_of(o->g));
+	SAME(r->next_rights, bits_of(o->next_g));
+	SAME(r->staged, nr_stages > 1);
+	SAME(r->nr_steps, top_path.nr);
+	for (unsigned i = 0; i < r->nr_steps; i++) {
+		SAME(r->step[i].address, top_path.v[i].address);
+		SAME(r->step[i].at.v, top_path.v[i].at);
+		if (!repeated)
+			SAME(r->step[i].entry, top_path.v[i].entry);
+	}
+}
+
+static void compare_fault(const struct walk_result *r, const struct outcome *o, u64 address,
+			  unsigned flags)
+{
+	SAME(r->fault.stage == &stage[1].w, o->fault_stage);
+	SAME(r->fault.address, o->fault_address);
+	SAME(r->fault.error, o->error);
+	if (o->status == WALK_NOT_MEMORY)
+		return;
+	SAME(r->fault.final, o->final);
+	SAME(r->fault.level, o->fault_level);
+	/* an entry of NPT that isn't present, or has reserved bits, says nothing of rights */
+	if (o->status == WALK_NESTED_FAULT && (stage[o->fault_stage].f.ept || (o->error & 9) == 1))
+		SAME(r->fault.rights, bits_of(o->g));
+}
+
+/* Memory holds just the flags that it should. */
+static void compare_memory(u64 address, unsigned flags)
+{
+	for (unsigned i = 0; i < nr_writes; i++) {
+		u64 now = load(write_log[i].at, write_log[i].bytes), expected = write_log[i].old;
+		unsigned first = 0;
+
+		while (write_log[first].at != write_log[i].at)
+			first++;
+		expected = write_log[first].old;
+		for (unsigned j = 0; j < nr_overlay; j++)
+			if (memory_at(overlay[j].at) == write_log[i].at)
+				expected |= overlay[j].set;
+		SAME(now, expected);
+	}
+	for (unsigned j = 0; j < nr_overlay; j++)
+		SAME(load(memory_at(overlay[j].at), overlay[j].bytes) & overlay[j].set,
+		     overlay[j].set);
+}
+
+static void undo_writes(void)
+{
+	while (nr_writes) {
+		nr_writes--;
+		memcpy(write_log[nr_writes].at, &write_log[nr_writes].old,
+		       write_log[nr_writes].bytes);
+	}
+}
+
+static u64 walks, outcomes[WALK_RETRY + 1], skipped;
+
+static void random_walk(void)
+{
+	struct walk_result r;
+	struct outcome o;
+	unsigned flags;
+	struct tried t = random_access(&flags);
+	u64 address = random_address();
+
+	random_roots();
+	forget_logs();
+	nr_overlay = oracle_reads = 0;
+	mixed = repeated = false;
+	oracle(0, address, t, &o);
+	lose_at = one_in(6) ? 1 + next_random() % 4 : 0;
+	memset(&r, 0xa5, sizeof(r));
+	walks++;
+	if (mixed) {
+		walk_translate(&stage[0].w, address, flags, &r);
+		skipped++;
+	} else {
+		SAME(walk_translate(&stage[0].w, address, flags, &r), o.status);
+		outcomes[o.status]++;
+		if (o.status == WALK_OK)
+			compare_ok(&r, &o, address, flags);
+		else if (o.status != WALK_NOT_CANONICAL)
+			compare_fault(&r, &o, address, flags);
+		compare_memory(address, flags);
+		/* each entry is read once a pass, so as often as by the oracle, if there was one
+		 * pass */
+		if (!repeated && (!lose_at || exchanges < lose_at))
+			SAME(reads, oracle_reads);
+	}
+	undo_writes();
+}
+
+static void test_against_oracle(void **state)
+{
+	const char *wanted = getenv("WALKS");
+	u64 limit = wanted ? strtoull(wanted, NULL, 0) : 400000;
+
+	while (walks < limit) {
+		random_world();
+		for (unsigned i = 0; i < 500; i++)
+			random_walk();
+	}
+	hole = PAGES;
+	print_message("%llu walks: %llu ok, %llu #PF, %llu nested, %llu not canonical, %llu no memory; "
+		      "%llu without comparison\n", (unsigned long long)walks,
+		      (unsigned long long)outcomes[WALK_OK], (unsigned long long)outcomes[WALK_PAGE_FAULT],
+		      (unsigned long long)outcomes[WALK_NESTED_FAULT],
+		      (unsigned long long)outcomes[WALK_NOT_CANONICAL],
+		      (unsigned long long)outcomes[WALK_NOT_MEMORY], (unsigned long long)skipped);
+	for (unsigned s = WALK_OK; s <= WALK_NOT_MEMORY; s++)
+		assert_true(outcomes[s] > limit / 200);
+	assert_true(outcomes[WALK_OK] > limit / 10);
+	assert_true(skipped < limit / 10);
+}
+
+/* --- One rule at a time --- */
+
+/* Stage s maps `address` by tables in pages first, first + 1, … with these leaf bits; returns
+ * where the entry of `level` is. */
+static u64 build_path(unsigned s, unsigned first, u64 address, unsigned leaf_level, u64 leaf,
+		      unsigned level)
+{
+	const struct model *m = &stage[s].m;
+	unsigned bytes = m->kind == M_32 ? 4 : 8, page = first, bits = m->mbec ? 0x407 : 7;
+	u64 found = 0;
+
+	stage[s].root = (u64)first << 12;
+	for (unsigned l = m_levels(m); l >= leaf_level; l--, page++) {
+		u64 index = address >> m_shift(m, l) & (m->kind == M_32 ? 1023 : 511);
+		u64 at = ((u64)page << 12) + index * bytes;
+		bool bare = m->kind == M_PAE && l == 3;
+
+		store(at, bytes, l == leaf_level ? leaf : (u64)(page + 1) << 12 |
+		      (bare ? 1 : bits));
+		if (bare)
+			for (unsigned i = 0; i < 4; i++)
+				stage[s].pdptr[i] = (u64)(page + 1) << 12 | 1;
+		if (l == level)
+			found = at;
+	}
+	return found;
+}
+
+static void clear_world(void)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(stage, 0, sizeof(stage));
+	hole = PAGES;
+	forget_logs();
+}
+
+struct reserved_row { struct model m; unsigned level, leaf_level; u64 mask; };
+
+/* The reserved bits with MAXPHYADDR = 40, typed from the tables of the manuals. */
+static const struct reserved_row reserved_rows[] = {
+	{ { .kind = M_32 }, 2, 1, 0 },
+	{ { .kind = M_32 }, 1, 1, 0 },
+	{ { .kind = M_32, .pse = true }, 2, 2, 0x003fe000 },
+	{ { .kind = M_32, .pse = true, .pse36 = true }, 2, 2, 0x00200000 },
+	{ { .kind = M_PAE, .npt = true, .nxe = true }, 3, 1, 0xffffff00000001e6 },
+	{ { .kind = M_PAE }, 2, 1, 0xffffff0000000000 },
+	{ { .kind = M_PAE, .nxe = true }, 2, 1, 0x7fffff0000000000 },
+	{ { .kind = M_PAE, .nxe = true }, 2, 2, 0x7fffff00001fe000 },
+	{ { .kind = M_PAE, .nxe = true }, 1, 1, 0x7fffff0000000000 },
+	{ { .kind = M_LONG4 }, 4, 1, 0x800fff0000000080 },
+	{ { .kind = M_LONG4, .nxe = true }, 4, 1, 0x000fff0000000080 },
+	{ { .kind = M_LONG4, .nxe = true, .amd = true }, 4, 1, 0x000fff0000000180 },
+	{ { .kind = M_LONG4, .nxe = true, .amd = true }, 3, 1, 0x000fff0000000080 },
+	{ { .kind = M_LONG4, .nxe = true, .gib = true }, 3, 3, 0x000fff003fffe000 },
+	{ { .kind = M_LONG4, .nxe = true }, 2, 2, 0x000fff00001fe000 },
+	{ { .kind = M_LONG4, .nxe = true }, 1, 1, 0x000fff0000000000 },
+	{ { .kind = M_LONG5, .nxe = true }, 5, 1, 0x000fff0000000080 },
+	{ { .kind = M_LONG5, .amd = true }, 5, 1, 0x800fff0000000180 },
+	{ { .kind = M_LONG5, .nxe = true, .npt = true }, 4, 1, 0x000fff0000000080 },
+	{ { .kind = M_EPT4 }, 4, 1, 0x000fff00000000f8 },
+	{ { .kind = M_EPT4, .gib = true }, 3, 3, 0x000fff003ffff000 },
+	{ { .kind = M_EPT4 }, 3, 1, 0x000fff00000000f8 },
+	{ { .kind = M_EPT4, .ept_2m = true }, 2, 2, 0x000fff00001ff000 },
+	{ { .kind = M_EPT4 }, 2, 1, 0x000fff00000000f8 },
+	{ { .kind = M_EPT5, .ad = true, .mbec = true }, 5, 1, 0x000fff00000000f8 },
+	{ { .kind = M_EPT5 }, 1, 1, 0x000fff0000000000 },
+};
+
+/* Every single bit of every kind of entry: a fault with RSVD for the reserved ones, and never
+ * else. */
+static void test_each_reserved_bit(void **state)
+{
+	for (unsigned n = 0; n < ARRAY_SIZE(reserved_rows); n++) {
+		struct reserved_row row = reserved_rows[n];
+		unsigned bytes = row.m.kind == M_32 ? 4 : 8;
+		unsigned flags = ACCESS_USER, ps = row.leaf_level > 1 ? 0x80 : 0;
+		struct walk_result r;
+		u64 address = 0x40000123, at, e;
+
+		clear_world();
+		row.m.maxphy = 40;
+		set_stage(0, row.m);
+		at = build_path(0, 8, address, row.leaf_level, 7 | ps, row.level);
+		e = load(memory_at(at), bytes);
+		SAME(walk_translate(&stage[0].w, address, flags, &r), WALK_OK);
+		for (unsigned bit = 0; bit < bytes * 8; bit++) {
+			/* not the present bits, the address, or the rights of EPT: other tests' */
+			bool other = bit == 0 || (row.mask >> bit & 1 ? false : bit < 3 ||
+						  bit == 7 ||
+						  (bit >= 12 && bit < 40) || bit == 63 ||
+						  (m_is_ept(&row.m) && (bit < 6 || bit == 10)));
+
+			if (other)
+				continue;
+			store(at, bytes, e ^ 1ull << bit);
+			if (row.mask >> bit & 1) {
+				SAME(walk_translate(&stage[0].w, address, flags, &r),
+				     row.m.npt || m_is_ept(&row.m) ? WALK_NESTED_FAULT : WALK_PAGE_FAULT);
+				SAME(r.fault.error, PF_ERR_P | PF_ERR_RSVD | PF_ERR_U);
+				SAME(r.fault.level, row.level);
+			} else {
+				SAME(walk_translate(&stage[0].w, address, flags, &r), WALK_OK);
+			}
+		}
+	}
+}
+
+static u32 error_of(u64 address, unsigned access)
+{
+	struct walk_result r;
+
+	return walk_translate(&stage[0].w, address, access, &r) == WALK_OK ? 0 : r.fault.error;
+}
+
+/* Error codes by hand for a few situations that every kernel meets. */
+static void test_error_codes(void **state)
+{
+	struct model m = { .kind = M_LONG4, .maxphy = 40, .nxe = true, .wp = true, .smep = true,
+			   .smap = true, .pke = true };
+	u64 at;
+
+	clear_world();
+	set_stage(0, m);
+	at = build_path(0, 8, 0x1000, 1, 0x5000, 1);
+	assert_int_equal(error_of(0x1000, ACCESS_WRITE | ACCESS_USER), 0x6);
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH), 0x10);
+	store(at, 8, 0x5003);	/* a supervisor's page */
+	assert_int_equal(error_of(0x1000, ACCESS_WRITE), 0);
+	assert_int_equal(error_of(0x1000, ACCESS_USER), 0x5);
+	assert_int_equal(error_of(0x1000, ACCESS_USER | ACCESS_FETCH), 0x15);
+	store(at, 8, 0x5001);	/* read-only */
+	assert_int_equal(error_of(0x1000, ACCESS_WRITE), 0x3);
+	store(at, 8, 0x5007);	/* the user's: SMAP, SMEP */
+	assert_int_equal(error_of(0x1000, ACCESS_READ), 0x1);
+	assert_int_equal(error_of(0x1000, ACCESS_READ | ACCESS_AC), 0);
+	assert_int_equal(error_of(0x1000, ACCESS_READ | ACCESS_AC | ACCESS_IMPLICIT), 0x1);
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH | ACCESS_AC), 0x11);
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH | ACCESS_USER), 0);
+	store(at, 8, 0x8000000000005007);	/* not executable */
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH | ACCESS_USER), 0x15);
+	store(at, 8, 0x1000000000005007);	/* key 2 */
+	stage[0].pkru = 1u << 4;
+	assert_int_equal(error_of(0x1000, ACCESS_USER), 0x25);
+	assert_int_equal(error_of(0x1000, ACCESS_USER | ACCESS_FETCH), 0);
+	stage[0].pkru = 2u << 4;
+	assert_int_equal(error_of(0x1000, ACCESS_USER), 0);
+	assert_int_equal(error_of(0x1000, ACCESS_USER | ACCESS_WRITE), 0x27);
+	/* without NX and SMEP nobody learns that it was a fetch */
+	m = (struct model){ .kind = M_LONG4, .maxphy = 40 };
+	set_stage(0, m);
+	build_path(0, 8, 0x1000, 1, 0x5000, 1);
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH), 0);
+	assert_int_equal(error_of(0x1000, ACCESS_FETCH | ACCESS_USER), 0x4);
+}
+
+static void test_canonical(void **state)
+{
+	static const struct { enum model_kind kind; u64 address; enum walk_status status; } rows[] = {
+		{ M_LONG4, 0x00007fffffffffff, WALK_PAGE_FAULT },
+		{ M_LONG4, 0x0000800000000000, WALK_NOT_CANONICAL },
+		{ M_LONG4, 0xffff7fffffffffff, WALK_NOT_CANONICAL },
+		{ M_LONG4, 0xffff800000000000, WALK_PAGE_FAULT },
+		{ M_LONG4, 0x8000000000000000, WALK_NOT_CANONICAL },
+		{ M_LONG5, 0x0000800000000000, WALK_PAGE_FAULT },
+		{ M_LONG5, 0x00ffffffffffffff, WALK_PAGE_FAULT },
+		{ M_LONG5, 0x0100000000000000, WALK_NOT_CANONICAL },
+		{ M_LONG5, 0xff00000000000000, WALK_PAGE_FAULT },
+		{ M_LONG5, 0xfeffffffffffffff, WALK_NOT_CANONICAL },
+		{ M_PAE, 0xffffffff00000000, WALK_PAGE_FAULT },
+		{ M_EPT4, 0x0000800000000000, WALK_NESTED_FAULT },
+		{ M_EPT4, 0x0001000000000000, WALK_NESTED_FAULT },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct walk_result r;
+
+		clear_world();
+		set_stage(0, (struct model){ .kind = rows[i].kind, .maxphy = 52 });
+		assert_int_equal(walk_translate(&stage[0].w, rows[i].address, 0, &r),
+				 rows[i].status);
+	}
+	assert_int_equal(reads, 0);	/* more bits than EPT translates: no table is looked at */
+}
+
+/* 40-bit addresses from 32-bit tables. */
+static void test_pse36(void **state)
+{
+	struct walk_result r;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_32, .maxphy = 40, .pse = true, .pse36 = true });
+	build_path(0, 8, 0xfec12345, 2, 0x80400087 | 0xa5 << 13, 2);
+	assert_int_equal(walk_translate(&stage[0].w, 0xfec12345, ACCESS_WRITE, &r), WALK_OK);
+	assert_int_equal(r.gpa.v, 0xa580412345);
+	assert_int_equal(r.page_shift, 22);
+}
+
+static void set_two_stages(struct model first, struct model second)
+{
+	clear_world();
+	first.maxphy = second.maxphy = 40;
+	set_stage(0, first);
+	set_stage(1, second);
+}
+
+/* Identity map of the first GiB in stage 1, 4 KiB pages of the first 2 MiB, in pages 40 and up. */
+static u64 identity_entry(unsigned page)
+{
+	return (40ull + m_levels(&stage[1].m) - 1) * 4096 + page * 8ull;
+}
+
+static void build_identity(u64 leaf_bits)
+{
+	build_path(1, 40, 0, 1, leaf_bits, 1);
+	for (unsigned page = 0; page < 64; page++)
+		store(identity_entry(page), 8, (u64)page << 12 | leaf_bits);
+}
+
+/* Which access the next stage refuses, and how it says so: tables and final, EPT and NPT. */
+static void test_nested_faults(void **state)
+{
+	struct model guest = { .kind = M_LONG4, .nxe = true };
+	struct walk_result r;
+
+	/* NPT: the reading of a table is a write of user mode */
+	set_two_stages(guest, (struct model){ .kind = M_LONG4, .npt = true, .nxe = true });
+	build_identity(7);
+	build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, ACCESS_FETCH, &r), WALK_OK);
+	assert_int_equal(r.gpa.v, 0x5234);
+	store(identity_entry(9), 8, 0x9005);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, ACCESS_FETCH, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_W | PF_ERR_U);
+	assert_int_equal(r.fault.address, 0x9000);
+	assert_false(r.fault.final);
+	assert_ptr_equal(r.fault.stage, &stage[1].w);
+	store(identity_entry(9), 8, 0x9007);
+	store(identity_entry(5), 8, 0x8000000000005007);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, ACCESS_FETCH, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_I | PF_ERR_U);
+	assert_int_equal(r.fault.address, 0x5234);
+	assert_true(r.fault.final);
+
+	/* EPT without accessed flags: a read, until the guest's own accessed flag is to be set */
+	set_two_stages(guest, (struct model){ .kind = M_EPT4 });
+	build_identity(7);
+	build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	store(identity_entry(9), 8, 0x9005);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, WALK_PEEK, &r), WALK_OK);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, 0, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.address, 0x9000);
+	assert_int_equal(r.fault.error & ~PF_ERR_U, PF_ERR_P | PF_ERR_W);
+	assert_false(r.fault.final);
+	assert_int_equal(nr_writes, 0);		/* not even page 8's flag was set */
+	assert_int_equal(r.fault.rights & RIGHTS_ALL, RIGHT_R | RIGHT_XS | RIGHT_XU);
+
+	/* with them: a write */
+	set_two_stages(guest, (struct model){ .kind = M_EPT4, .ad = true });
+	build_identity(7);
+	build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	store(identity_entry(9), 8, 0x9005);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, WALK_PEEK, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.error & ~PF_ERR_U, PF_ERR_P | PF_ERR_W);
+
+	/* mode-based execute control goes by the address's mode, not by who fetches */
+	set_two_stages(guest, (struct model){ .kind = M_EPT4, .mbec = true });
+	build_identity(0x407);
+	build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	store(identity_entry(5), 8, 0x5003 | 0x400);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, ACCESS_FETCH, &r), WALK_OK);
+	store(identity_entry(5), 8, 0x5007);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, ACCESS_FETCH, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_I | PF_ERR_U);
+	assert_int_equal(r.fault.rights & RIGHTS_ALL, RIGHT_R | RIGHT_W | RIGHT_XS);
+
+	/* misconfigured: writable, not readable */
+	store(identity_entry(5), 8, 0x5002);
+	assert_int_equal(walk_translate(&stage[0].w, 0x1234, 0, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.error & PF_ERR_RSVD, PF_ERR_RSVD);
+}
+
+static void test_load_pdptrs(void **state)
+{
+	struct page_format pae;
+	struct walk_result r;
+	u64 pdptr[4] = { 1, 2, 3, 4 };
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_NONE, .maxphy = 40 });
+	fmt_compile(&pae, FMT_PAE | FMT_NX | FMT_MAXPHYADDR(40));
+	for (unsigned i = 0; i < 4; i++)
+		store(0x3fe0 + 8 * i, 8, 0x1000 * i + 0x1e18 + (i != 2));
+	/* reserved bits count only in entries that are present */
+	for (unsigned bit = 1; bit < 64; bit++) {
+		bool reserved = 0xffffff00000001e6 >> bit & 1;
+
+		store(0x3fe8, 8, 0x1001ull | 1ull << bit);
+		store(0x3ff0, 8, 1ull << bit);
+		pdptr[1] = 0x77;
+		assert_int_equal(walk_load_pdptrs(&stage[0].w, &pae, 0x3ff8, pdptr, &r),
+				 reserved ? WALK_BAD_PDPTE : WALK_OK);
+		assert_int_equal(pdptr[1], reserved ? 0x77 : 0x1001ull | 1ull << bit);
+	}
+	forget_logs();
+	store(0x3fe8, 8, 1);
+	assert_int_equal(walk_load_pdptrs(&stage[0].w, &pae, 0xfffffff000003fe0, pdptr, &r),
+			 WALK_OK);
+	assert_int_equal(reads, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(read_log[i].at.v, 0x3fe0 + 8 * i);
+	hole = 3;
+	assert_int_equal(walk_load_pdptrs(&stage[0].w, &pae, 0x3fe0, pdptr, &r), WALK_NOT_MEMORY);
+	assert_int_equal(r.fault.address, 0x3fe0);
+
+	/* through EPT: a read, though tables count as written */
+	set_two_stages((struct model){ .kind = M_PAE }, (struct model){ .kind = M_EPT4,
+									.ad = true });
+	build_identity(5);
+	store(0x3000, 8, 0x7001);
+	assert_int_equal(walk_load_pdptrs(&stage[0].w, &pae, 0x3000, pdptr, &r), WALK_OK);
+	assert_int_equal(pdptr[0], 0x7001);
+	store(identity_entry(3), 8, 0);
+	assert_int_equal(walk_load_pdptrs(&stage[0].w, &pae, 0x3000, pdptr, &r), WALK_NESTED_FAULT);
+	assert_int_equal(r.fault.address, 0x3000);
+	assert_false(r.fault.final);
+}
+
+/* PDPTEs in the CPU stay in force whatever memory says; on nested paging of AMD memory counts. */
+static void test_pdptrs_are_cpu_state(void **state)
+{
+	struct walk_result r;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_PAE, .maxphy = 40 });
+	build_path(0, 8, 0x80001000, 1, 0x5007, 1);
+	store(0x8000 + 2 * 8, 8, 0);
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_OK);
+	assert_int_equal(r.nr_steps, 2);
+	stage[0].w.pdptr_in_memory = true;
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_PAGE_FAULT);
+	assert_int_equal(r.fault.error, 0);
+	store(0x8000 + 2 * 8, 8, 0x9003);
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_PAGE_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_RSVD);
+	store(0x8000 + 2 * 8, 8, 0x9001);
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_OK);
+	assert_int_equal(r.nr_steps, 3);
+	/* a PDPTE has no accessed flag */
+	assert_int_equal(load(memory_at(0x8010), 8), 0x9001);
+}
+
+/* Each entry exactly once, and the leaf's neighbours never. */
+static void test_single_fetch(void **state)
+{
+	static const enum model_kind kinds[] = { M_32, M_PAE, M_LONG4, M_LONG5, M_EPT4, M_EPT5 };
+
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct walk_result r;
+		unsigned in_memory;
+
+		clear_world();
+		set_stage(0, (struct model){ .kind = kinds[k], .maxphy = 40 });
+		build_path(0, 8, 0x40201000, 1, 0x5007, 1);
+		in_memory = kinds[k] == M_PAE ? 2 : m_levels(&stage[0].m);
+		assert_int_equal(walk_translate(&stage[0].w, 0x40201000, ACCESS_USER, &r), WALK_OK);
+		assert_int_equal(reads, in_memory);
+		assert_int_equal(r.nr_steps, in_memory);
+		for (unsigned i = 0; i < reads; i++) {
+			assert_int_equal(read_log[i].at.v, r.step[i].at.v);
+			assert_int_equal(read_log[i].bytes, kinds[k] == M_32 ? 4 : 8);
+			for (unsigned j = 0; j < i; j++)
+				assert_int_not_equal(read_log[i].at.v, read_log[j].at.v);
+		}
+	}
+}
+
+static u64 raced_entry;
+
+static void another_cpu_unmaps(void)
+{
+	store(raced_entry, 8, 0);
+}
+
+static void another_cpu_sets_dirty(void)
+{
+	store(raced_entry, 8, load(memory_at(raced_entry), 8) | 0x60);
+}
+
+static void another_cpu_counts(void)
+{
+	store(raced_entry, 8, load(memory_at(raced_entry), 8) + 0x0010000000000000);
+}
+
+static void test_lost_races(void **state)
+{
+	struct walk_result r;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_LONG4, .maxphy = 40 });
+	raced_entry = build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	before_exchange = another_cpu_sets_dirty;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, ACCESS_WRITE, &r), WALK_OK);
+	assert_int_equal(load(memory_at(raced_entry), 8), 0x5067);
+	assert_true(r.dirty);
+
+	/* unmapped under our hands: the walk sees it, and doesn't write the old entry back */
+	store(raced_entry, 8, 0x5007);
+	before_exchange = another_cpu_unmaps;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, ACCESS_WRITE, &r), WALK_PAGE_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_W);
+	assert_int_equal(load(memory_at(raced_entry), 8), 0);
+
+	/* changed for ever: gives up after a bounded number of passes */
+	store(raced_entry, 8, 0x5007);
+	before_exchange = another_cpu_counts;
+	reads = 0;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, ACCESS_WRITE, &r), WALK_RETRY);
+	assert_in_range(reads, 8, 4 * 16);
+	assert_int_equal(load(memory_at(raced_entry), 8) & 0x60, 0);
+
+	/* and so does the walk of a stage before it */
+	set_two_stages((struct model){ .kind = M_NONE },
+		       (struct model){ .kind = M_LONG4, .npt = true });
+	raced_entry = build_path(1, 8, 0x1000, 1, 0x5007, 1);
+	before_exchange = another_cpu_counts;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, 0, &r), WALK_RETRY);
+	assert_in_range(reads, 8, 4 * 16 * 16);
+}
+
+/* One table that is its own parent at all levels: flags settle although each write changes an
+ * entry that was read before. */
+static void test_table_that_maps_itself(void **state)
+{
+	struct walk_result r;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_LONG5, .maxphy = 40 });
+	stage[0].root = 0x8000;
+	store(0x8000, 8, 0x8007);
+	assert_int_equal(walk_translate(&stage[0].w, 0x123, ACCESS_WRITE | ACCESS_USER, &r),
+			 WALK_OK);
+	assert_int_equal(load(memory_at(0x8000), 8), 0x8067);
+	assert_int_equal(r.gpa.v, 0x8123);
+}
+
+/* Accessed and dirty flags, and who must not set any. */
+static void test_flags(void **state)
+{
+	struct walk_result r;
+	u64 leaf, table;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_LONG4, .maxphy = 40, .wp = true });
+	table = build_path(0, 8, 0x1000, 1, 0x5005, 3);
+	leaf = build_path(0, 8, 0x1000, 1, 0x5005, 1);
+	walk_translate(&stage[0].w, 0x1000, ACCESS_WRITE, &r);
+	assert_int_equal(nr_writes, 0);		/* refused: nothing is set */
+	walk_translate(&stage[0].w, 0x1000, WALK_PEEK, &r);
+	assert_int_equal(nr_writes, 0);
+	assert_false(r.dirty);
+	walk_translate(&stage[0].w, 0x1000, 0, &r);
+	assert_int_equal(load(memory_at(leaf), 8), 0x5025);
+	assert_int_equal(load(memory_at(table), 8), 0xa027);
+	assert_false(r.dirty);
+	store(leaf, 8, 0x5027);
+	walk_translate(&stage[0].w, 0x1000, ACCESS_WRITE, &r);
+	assert_int_equal(load(memory_at(leaf), 8), 0x5067);
+	assert_int_equal(load(memory_at(table), 8), 0xa027);
+	assert_true(r.dirty);
+
+	/* the neighbour of a 4-byte entry stays what it is */
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_32, .maxphy = 40 });
+	leaf = build_path(0, 8, 0x2000, 1, 0x5007, 1);
+	store(leaf - 4, 4, 0xdeadbeef);
+	store(leaf + 4, 4, 0xfeedface);
+	walk_translate(&stage[0].w, 0x2000, ACCESS_WRITE, &r);
+	assert_int_equal(load(memory_at(leaf), 4), 0x5067);
+	assert_int_equal(load(memory_at(leaf - 4), 4), 0xdeadbeef);
+	assert_int_equal(load(memory_at(leaf + 4), 4), 0xfeedface);
+}
+
+static bool read_nothing_written(void *ctx, gpa_t at, unsigned bytes, u64 *value)
+{
+	return op_read(ctx, at, bytes, value);
+}
+
+static enum walk_exchange refuse_write(void *ctx, gpa_t at, unsigned bytes, u64 old, u64 new)
+{
+	return EXCHANGE_NOT_MEMORY;
+}
+
+static enum walk_exchange drop_write(void *ctx, gpa_t at, unsigned bytes, u64 old, u64 new)
+{
+	return EXCHANGE_DONE;
+}
+
+/* Tables where writing isn't possible: refused or dropped, as the memory says. */
+static void test_tables_in_rom(void **state)
+{
+	struct walk_ops rom = { op_root, op_pdptr, op_pkru, read_nothing_written, refuse_write };
+	struct walk_result r;
+
+	clear_world();
+	set_stage(0, (struct model){ .kind = M_LONG4, .maxphy = 40 });
+	build_path(0, 8, 0x1000, 1, 0x5007, 1);
+	stage[0].w.ops = &rom;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, 0, &r), WALK_NOT_MEMORY);
+	assert_int_equal(r.fault.address, 0x8000);
+	assert_int_equal(r.fault.error, PF_ERR_W);
+	rom.exchange = drop_write;
+	assert_int_equal(walk_translate(&stage[0].w, 0x1000, 0, &r), WALK_OK);
+	assert_int_equal(load(memory_at(0x8000), 8), 0x9007);
+}
+
+static struct format_set set;
+
+static void test_set_mode(void **state)
+{
+	struct pagewalk w = { 0 };
+	u32 cpu = FMT_MAXPHYADDR(40);
+	const struct page_format *before;
+
+	fmt_set_init(&set);
+	assert_true(walk_set_mode(&w, &set, CR0_PE, 0, 0, cpu));
+	assert_int_equal(w.format->levels, 0);
+	assert_true(walk_set_mode(&w, &set, CR0_PE | CR0_PG, CR4_PAE, EFER_LMA | EFER_NXE, cpu));
+	assert_int_equal(w.format->levels, 4);
+	assert_true(w.format->pkey == 0 && w.format->mode & FMT_NX);
+	before = w.format;
+	for (unsigned c = 0; c < 11 * 32; c++)
+		fmt_find(&set, FMT_LONG4 | (c & 31) << 6 | FMT_MAXPHYADDR(41 + c / 32));
+	assert_false(walk_set_mode(&w, &set, CR0_PE | CR0_PG, CR4_PAE | CR4_LA57, EFER_LMA, cpu));
+	assert_ptr_equal(w.format, before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_against_oracle),
+		cmocka_unit_test(test_each_reserved_bit),
+		cmocka_unit_test(test_error_codes),
+		cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_pse36),
+		cmocka_unit_test(test_nested_faults),
+		cmocka_unit_test(test_load_pdptrs),
+		cmocka_unit_test(test_pdptrs_are_cpu_state),
+		cmocka_unit_test(test_single_fetch),
+		cmocka_unit_test(test_lost_races),
+		cmocka_unit_test(test_table_that_maps_itself),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_tables_in_rom),
+		cmocka_unit_test(test_set_mode),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
