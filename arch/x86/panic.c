@@ -17,6 +17,7 @@
 #define MSR_EFER	0xc0000080u
 #define MAX_FRAMES	32
 #define MESSAGE_SIZE	256
+#define STOP_PAUSES	20000u	/* some hundred microseconds */
 #define NO_CPU		(~0u)	/* on the boot code's stack */
 
 void (*panic_vcpu_report)(void);
@@ -119,8 +120,9 @@ static void print_control_registers(void)
 	kprintf("cr4 %08lx efer %04lx", read_cr4(), rdmsr(MSR_EFER));
 }
 
-/* The first panic goes on. Another CPU's halts; a second one on the same CPU says so, a third halts. */
-static void enter_panic(const char *message)
+/* The first panic goes on. Another CPU's halts; a second one on the same CPU says so and gives false, for
+ * no more than the report's end is to follow; a third halts. */
+static bool enter_panic(const char *message)
 {
 	unsigned cpu = cpu_number();
 
@@ -128,18 +130,19 @@ static void enter_panic(const char *message)
 	if (!__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQ_REL)) {
 		panic_cpu = cpu;
 		__atomic_store_n(&panic_cpu_set, 1, __ATOMIC_RELEASE);
-		return;
+		return true;
 	}
 	if (!__atomic_load_n(&panic_cpu_set, __ATOMIC_ACQUIRE) || cpu != panic_cpu || depth++)
 		halt();
 	console_break_lock();
 	kprintf("PANIC inside the panic's report: %s", message);
+	return false;
 }
 
 static noreturn_fn void leave_panic(void)
 {
 	kprintf("--- end of panic report ---");
-	if (reset_machine && !depth)
+	if (reset_machine)
 		reset_machine();
 	halt();
 }
@@ -154,28 +157,36 @@ static void print_cpu(void)
 		kprintf("Plinth %s (build %s), on CPU %u", plinth_version, image_build_id(), cpu);
 }
 
+/* They halt in their NMI handler, which takes them no longer than a few of these. */
+static void stop_other_cpus(void)
+{
+	if (!stop_others)
+		return;
+	stop_others();
+	for (unsigned i = 0; i < STOP_PAUSES; i++)
+		__builtin_ia32_pause();
+}
+
 /* `frame` is NULL where no exception led here; `rbp` is where the backtrace starts. */
 static noreturn_fn void report(const char *message, const struct trap_frame *frame, u64 rbp)
 {
-	enter_panic(message);
-	if (!depth) {
-		if (stop_others)
-			stop_others();
-		console_break_lock();
-		kprintf("PANIC: %s", message);
-		print_cpu();
-		if (frame)
-			print_registers(frame);
-		print_control_registers();
-		kprintf("backtrace:");
-		if (frame)
-			print_address(frame->rip, 0);
-		print_frames(rbp);
-		if (panic_vcpu_report)
-			panic_vcpu_report();
-		else
-			kprintf("no vCPU on this CPU");
-	}
+	if (!enter_panic(message))
+		leave_panic();
+	stop_other_cpus();
+	console_break_lock();
+	kprintf("PANIC: %s", message);
+	print_cpu();
+	if (frame)
+		print_registers(frame);
+	print_control_registers();
+	kprintf("backtrace:");
+	if (frame)
+		print_address(frame->rip, 0);
+	print_frames(rbp);
+	if (panic_vcpu_report)
+		panic_vcpu_report();
+	else
+		kprintf("no vCPU on this CPU");
 	leave_panic();
 }
 
