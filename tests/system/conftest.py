@@ -30,7 +30,7 @@ class Result:
         """Whether one of Plinth's own lines matches."""
         return any(re.search(regex, line) for line in self.own)
 
-    def __str__(self):
+    def __repr__(self):
         return f"status {self.status} after {self.seconds:.1f} s\n{self.output}\n{self.errors}"
 
 

@@ -84,7 +84,7 @@ def test_bare(name):
     """On the bare emulator the test kernel agrees with itself."""
     result = run_guest(name, "--bare")
     tap = Tap(result.output)
-    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, str(result))
+    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, result)
 
 
 @pytest.mark.parametrize("name", GUESTS)
@@ -92,9 +92,9 @@ def test_plinth(name):
     """Under Plinth it passes, and prints the same values."""
     result = run_guest(name)
     tap = Tap(result.output)
-    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, str(result))
+    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, result)
     bare = Tap(run_guest(name, "--bare").output)
-    assert not list(compare(bare.values, tap.values, differences(name))), str(result)
+    assert not list(compare(bare.values, tap.values, differences(name))), result
 
 
 def test_compare_finds_faults():
@@ -119,4 +119,4 @@ def test_triple_fault(run):
     assert result.status == 6, result
     assert result.says(r"guest 1: ended: killed: .*(triple fault|shutdown)"), result
     for word in (r"\brip\b", r"\brsp\b", r"\bcr3\b", r"\bbytes\b", r"\bwalk\b"):
-        assert any(re.search(word, line, re.I) for line in result.own), (word, str(result))
+        assert any(re.search(word, line, re.I) for line in result.own), (word, result)

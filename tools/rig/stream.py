@@ -114,8 +114,10 @@ class Verdict:
         elif text.startswith("all guests have ended"):
             self.stopped = "staying" in text
             self.powering_off = "powering off" in text
-        elif "powering off" in text:
+        elif text.startswith("no guest was given"):
             self.powering_off = True
+        elif text.startswith("staying"):
+            self.stopped = True
         else:
             self.guest_line(VERDICT.match(text), text)
 
