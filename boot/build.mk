@@ -51,7 +51,7 @@ $(HV_BUILD)/font.c: tools/mkfont.py $(CONSOLE_FONT)
 # Written anew only when the version has changed.
 $(HV_BUILD)/version.c: FORCE
 	@mkdir -p $(@D)
-	@version=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
+	@version=$$(git --no-optional-locks describe --always --dirty 2>/dev/null || echo unknown); \
 	 printf '#include "include/version.h"\nconst char plinth_version[] = "%s";\n' "$$version" >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
@@ -69,6 +69,8 @@ $(BUILD)/plinth.elf: $(HV_OBJS) linker.ld tools/mksymbols.py
 
 $(BUILD)/plinth.elf32: $(BUILD)/plinth.elf
 	@$(OBJCOPY) --strip-all -O elf32-i386 $< $@
+
+$(HV_OBJS): boot/build.mk
 
 FORCE:
 .PHONY: hypervisor FORCE
