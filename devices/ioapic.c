@@ -58,12 +58,13 @@ static u32 read_window(const struct ioapic *ioapic)
 static void write_window(struct ioapic *ioapic, u32 value)
 {
 	unsigned pin = (ioapic->select - IOAPIC_REG_TABLE) >> 1;
-	u64 *entry = &ioapic->entry[pin], kept, next;
+	u64 *entry, kept, next;
 
 	if (ioapic->select == IOAPIC_REG_ID)
 		ioapic->id = value >> ID_SHIFT & ID_MASK;
 	if (ioapic->select < IOAPIC_REG_TABLE || pin >= IOAPIC_NR_PINS)
 		return;
+	entry = &ioapic->entry[pin];
 	if (ioapic->select & 1)
 		next = (*entry & BITS(31, 0)) | (u64)value << 32;
 	else
