@@ -11,6 +11,7 @@ import concurrent.futures
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IMAGE = "build/plinth.elf"
 IMAGE_LIMIT = 512 * 1024
 CROSS = os.environ.get("CROSS_COMPILE", "x86_64-linux-gnu-")
+if shutil.which(CROSS + "gcc") is None:
+    CROSS = ""
 
 # room -> floor. A file belongs to the longest room that its path begins with. The frame allocator
 # stands by itself below the rest of mm/: it needs nothing, and the host's own paging needs it.
@@ -36,8 +39,8 @@ NEIGHBOURS = {
     "console": {"arch/x86"},        # ports are written
     "include/x86": {"include"}, "lib": {"include"}, "include": {"include/x86"},
 }
-# Rooms that may speak of one vendor. boot chooses the backend; arch/x86 probes the physical CPU.
-VENDOR_ROOMS = ("arch/x86", "virt", "include/x86", "boot")
+# Rooms that may speak of one vendor. boot chooses the backend.
+VENDOR_ROOMS = ("arch/x86/vmx", "arch/x86/svm", "virt", "include/x86", "boot")
 VENDOR_WORDS = re.compile(r"(?<![a-z])(vmx|svm|vmcb|vmcs|intel|amd|vmexit)(?![a-z])", re.IGNORECASE)
 # The neutral exits that are named after what a guest executed; bits and registers as the manuals
 # name them; the one reserved bit in which the two manuals' page tables differ; CPUID's strings.
@@ -140,7 +143,8 @@ def compile_header(name):
              "-Wno-unused-parameter", "-I.", "-Ibuild", "-fsyntax-only", "-x", "c", "-"]
     done = subprocess.run(words, cwd=ROOT, input=f'#include "{name}"\n', capture_output=True,
                           text=True, check=False)
-    return f"{name}: {done.stderr.strip()}" if done.returncode else None
+    errors = [line for line in done.stderr.split("\n") if "error:" in line]
+    return f"{name} alone: {errors[0] if errors else done.stderr}" if done.returncode else None
 
 
 def check_headers(files):

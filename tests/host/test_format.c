@@ -2,6 +2,7 @@
 /* mm/format compared with the model of the manuals' sentences, over all its inputs. */
 #include "mm/format/format.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -313,7 +314,7 @@ static void test_making(void **state)
 {
 	compared = 0;
 	for (unsigned c = 0; c < 512; c++) {
-		struct model m = { .kind = M_32 + c % 6, .maxphy = 32 + (c * 7) % 21,
+		struct model m = { .kind = M_32 + c % 6, .maxphy = 32 + (c * 5) % 21,
 				   .pse = c & 8 };
 		struct page_format f;
 
@@ -417,7 +418,8 @@ static void test_mode_words(void **state)
 					 expected_mode(cr0, cr4, efer, cpu, true));
 		}
 	/* unknown controls and the CPU's own page sizes are left out */
-	assert_int_equal(fmt_mode_ept(4, FMT_PSE | FMT_EPT_AD | FMT_WP, FMT_MAXPHYADDR(40) | FMT_GIB),
+	assert_int_equal(fmt_mode_ept(4, FMT_PSE | FMT_EPT_AD | FMT_WP,
+				      FMT_MAXPHYADDR(40) | FMT_GIB),
 			 FMT_EPT4 | FMT_PSE | FMT_EPT_AD | FMT_MAXPHYADDR(40));
 	assert_int_equal(fmt_mode_ept(5, FMT_GIB | FMT_EPT_XO | FMT_EPT_MBEC, FMT_MAXPHYADDR(52)),
 			 FMT_EPT5 | FMT_GIB | FMT_EPT_XO | FMT_EPT_MBEC | FMT_MAXPHYADDR(52));
@@ -457,6 +459,38 @@ static void test_format_set(void **state)
 			fmt_find(&set, FMT_LONG4 | c << 7 | FMT_MAXPHYADDR(maxphy));
 	assert_null(fmt_find(&set, FMT_LONG5 | FMT_MAXPHYADDR(52)));
 	assert_ptr_equal(fmt_find(&set, first[1023]->mode), first[1023]);
+}
+
+/* Asks for every mode of a CPU, in an order of its own; counts answers that are another mode's. */
+static void *find_all(void *arg)
+{
+	unsigned step = *(unsigned *)arg, wrong = 0;
+	u64 cr0, cr4, efer;
+
+	for (unsigned i = 0; i < 1024; i++) {
+		u32 mode;
+
+		registers_of(i * step % 1024, &cr0, &cr4, &efer);
+		mode = fmt_mode_cpu(cr0, cr4, efer, FMT_MAXPHYADDR(40));
+		wrong += fmt_find(&set, mode)->mode != mode;
+	}
+	*(unsigned *)arg = wrong;
+	return NULL;
+}
+
+/* Two vCPUs fill one set: each gets what it asked for. */
+static void test_format_set_is_shared(void **state)
+{
+	for (unsigned round = 0; round < 100; round++) {
+		unsigned step[2] = { 1, 513 + 2 * round };
+		pthread_t thread;
+
+		fmt_set_init(&set);
+		assert_int_equal(pthread_create(&thread, NULL, find_all, &step[1]), 0);
+		find_all(&step[0]);
+		pthread_join(thread, NULL);
+		assert_int_equal(step[0] + step[1], 0);
+	}
 }
 
 /* Where an address's bits go: the pictures "Linear-Address Translation" of the SDM. */
@@ -503,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_memory_types),
 		cmocka_unit_test(test_mode_words),
 		cmocka_unit_test(test_format_set),
+		cmocka_unit_test(test_format_set_is_shared),
 		cmocka_unit_test(test_geometry),
 	};
 

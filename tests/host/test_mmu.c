@@ -112,6 +112,7 @@ static void test_roots(void **state)
 	mmu_finish(&m->cpu[1].view);
 	assert_int_equal(m->vm.pool.nr_live, 1);
 	mmu_finish(&view5);
+	assert_int_equal(m->vm.pool.nr_free, MMU_CHUNK_PAGES);
 	machine_check(m);
 	machine_end(m);
 }
@@ -293,6 +294,24 @@ static void test_generation(void **state)
 	machine_end(m);
 }
 
+/* Told of the wrong range, the mmu still never keeps a guest from what it may do now. */
+static void test_narrow_leftovers(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 4, 64);
+	struct mmu_fault_info info;
+	u64 root = mmu_root(&m->cpu[0].view).v;
+
+	assert_true(machine_add(m, 0, P2M, 0x80000000, RIGHT_R));
+	expect_page(m, 0, P2M);
+	assert_true(machine_set_rights(m, 0, P2M, RIGHT_R | RIGHT_W));
+	assert_true(mmu_zap_range(&m->vm, GPA(P1G), P4K));
+	assert_int_equal(walk(m, &m->cpu[0], root, 0).rights, RIGHT_R);
+	assert_int_equal(mmu_fault(&m->cpu[0].view, 0, 0x6, &info), MMU_RETRY);
+	assert_int_equal(walk(m, &m->cpu[0], root, 0).rights, RIGHT_R | RIGHT_W);
+	assert_int_equal(m->flushes, 1);
+	machine_end(m);
+}
+
 static void test_zap_bounds(void **state)
 {
 	struct machine *m = machine_start(&flavours[0], 4, 64);
@@ -308,6 +327,9 @@ static void test_zap_bounds(void **state)
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(walk(m, &m->cpu[0], root, i * P4K).size,
 				 i == 2 || i == 3 ? 0 : P4K);
+	assert_true(mmu_zap_range(&m->vm, GPA(4 * P4K), P4K));
+	assert_int_equal(walk(m, &m->cpu[0], root, 4 * P4K).size, 0);
+	assert_int_equal(walk(m, &m->cpu[0], root, 5 * P4K).size, P4K);
 	assert_true(mmu_zap_range(&m->vm, GPA(7 * P4K), ~0ull));
 	assert_int_equal(walk(m, &m->cpu[0], root, 7 * P4K).size, 0);
 	assert_int_equal(walk(m, &m->cpu[0], root, 6 * P4K).size, P4K);
@@ -348,6 +370,109 @@ static void test_flush_is_waited_for(void **state)
 	assert_int_equal(view->count.built, 2);
 	machine_check(m);
 	m->async = false;
+	machine_end(m);
+}
+
+/* Small pages that one CPU keeps must be gone before the large one is there. */
+static void test_collapse_waits(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 4, 64);
+	struct mmu *view = &m->cpu[0].view;
+	struct mmu_fault_info info;
+
+	assert_true(machine_add(m, 0, P2M, 0x80000000, RIGHTS_ALL));
+	assert_true(machine_set_rights(m, 0, P4K, RIGHT_R));
+	assert_int_equal(cpu_access(m, &m->cpu[1], P4K, RIGHT_R), MMU_RETRY);
+	assert_true(machine_set_rights(m, 0, P4K, RIGHTS_ALL));
+	assert_true(mmu_zap_range(&m->vm, GPA(0), P4K));
+	assert_int_equal(cpu_access(m, &m->cpu[1], P4K, RIGHT_R), MMU_RETRY);
+	assert_int_equal(m->cpu[1].tlb[0].size, P4K);
+	m->async = true;
+	assert_int_equal(mmu_root(view).v, mmu_root(&m->cpu[1].view).v);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(mmu_fault(view, 0, ACCESS_USER, &info), MMU_RETRY);
+	assert_int_equal(view->count.built, 0);
+	assert_int_equal(view->count.replaced, 1);
+	machine_ack_all(m);
+	expect_page(m, 0, P2M);
+	m->async = false;
+	machine_end(m);
+}
+
+/* A flush that isn't done is no reason to throw everything away. */
+static void test_no_reclaim_while_waiting(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 1, 16);
+	struct mmu_fault_info info;
+
+	m->async = true;
+	for (u64 i = 0; i < 4; i++)
+		assert_true(machine_add(m, i << 39, P4K, 0x80000000, RIGHTS_ALL));
+	for (u64 i = 0; i < 4; i++)
+		expect_page(m, i << 39, P4K);
+	assert_false(mmu_zap_range(&m->vm, GPA(0), P4K));
+	assert_int_equal(mmu_fault(&m->cpu[0].view, 0, ACCESS_USER, &info), MMU_RETRY);
+	assert_int_equal(m->cpu[0].view.count.reclaims, 0);
+	machine_ack_all(m);
+	expect_page(m, 0, P4K);
+	assert_int_equal(m->cpu[0].view.count.reclaims, 0);
+	m->async = false;
+	machine_end(m);
+}
+
+/* Pages are told apart by gfn and by each bit of the role. */
+static void test_keys(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 16, 256);
+	union mmu_role role = { .word = 0 };
+	unsigned found = 0;
+
+	assert_true(mmu_pool_reserve(&m->vm.pool, 200));
+	for (unsigned i = 0; i < 200; i++) {
+		role.word = i;
+		mmu_page_get(&m->vm, 0x100 + i % 2, role);
+	}
+	for (unsigned i = 0; i < 40000; i++) {
+		u64 word = i < 20000 ? i : 1ull << i % 64, gfn = 0x100 + i / 256 % 4;
+		struct mmu_page *page;
+
+		role.word = word;
+		page = mmu_page_find(&m->vm, gfn, role);
+		assert_int_equal(page != NULL, word < 200 && gfn == 0x100 + word % 2);
+		found += page != NULL;
+	}
+	assert_true(found > 20);
+	mmu_vm_destroy(&m->vm);
+}
+
+/* A page stays as long as anything leads to it: two entries, or one and a view. */
+static void test_page_lives_while_linked(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 1, 16);
+	struct mmu_page *root, *other, *child;
+	union mmu_role role;
+	u64 link;
+
+	assert_true(mmu_root(&m->cpu[0].view).v);
+	root = m->cpu[0].view.root;
+	role = root->role;
+	role.context = 7;
+	other = mmu_page_get(&m->vm, 0, role);
+	child = mmu_page_get(&m->vm, 0, mmu_child_role(root->role, 0, FMT_EVERY_RIGHT, true));
+	link = fmt_make_table(&m->format, 4, child->hpa.v, FMT_EVERY_RIGHT);
+	mmu_set_entry(&m->vm, root, 0, link);
+	mmu_set_entry(&m->vm, other, 0, link);
+	mmu_set_entry(&m->vm, other, 0, link);
+	assert_int_equal(child->links, 2);
+	mmu_set_entry(&m->vm, root, 0, 0);
+	assert_int_equal(child->state, MMU_PAGE_LIVE);
+	mmu_set_entry(&m->vm, other, 0, 0);
+	assert_int_equal(child->state, MMU_PAGE_HELD);
+	mmu_set_entry(&m->vm, other, 1,
+		      fmt_make_table(&m->format, 4, root->hpa.v, FMT_EVERY_RIGHT));
+	mmu_set_entry(&m->vm, other, 1, 0);
+	assert_int_equal(root->state, MMU_PAGE_LIVE);
+	mmu_page_put(&m->vm, other);
 	machine_end(m);
 }
 
@@ -497,6 +622,11 @@ static void random_rights(struct machine *m)
 	u64 base = s->base + first * P4K;
 	bool settled;
 
+	if (nr_changed && rnd(3) == 0) {	/* lift an earlier one */
+		base = changed[nr_changed - 1].base;
+		count = changed[nr_changed - 1].size / P4K;
+		rights = RIGHTS_ALL;
+	}
 	if (!machine_set_rights(m, base, count * P4K, rights))
 		return;
 	if (rnd(4)) {
@@ -657,8 +787,13 @@ int main(void)
 		cmocka_unit_test(test_out_of_reach),
 		cmocka_unit_test(test_split_and_collapse),
 		cmocka_unit_test(test_generation),
+		cmocka_unit_test(test_narrow_leftovers),
 		cmocka_unit_test(test_zap_bounds),
 		cmocka_unit_test(test_flush_is_waited_for),
+		cmocka_unit_test(test_collapse_waits),
+		cmocka_unit_test(test_no_reclaim_while_waiting),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_page_lives_while_linked),
 		cmocka_unit_test(test_no_progress),
 		cmocka_unit_test(test_thrashing_is_noticed),
 		cmocka_unit_test(test_no_memory),

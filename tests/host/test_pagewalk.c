@@ -132,10 +132,10 @@ static const struct walk_ops ops = { op_root, op_pdptr, op_pkru, op_read, op_exc
 
 static u32 mode_of(const struct model *m)
 {
-	return m->kind | m->maxphy << 20 | (m->pse ||
-					    m->ept_2m) << 3 | m->pse36 << 4 | m->gib << 5 |
-	       m->nxe << 6 | m->wp << 7 | m->smep << 8 | m->smap << 9 | m->pke << 10 | m->npt << 11 |
-	       m->xo << 12 | m->mbec << 13 | m->ad << 14 | m->amd << 15;
+	return m->kind | m->maxphy << 20 | (m->pse || m->ept_2m) << 3 | m->pse36 << 4 |
+	       m->gib << 5 | m->nxe << 6 | m->wp << 7 | m->smep << 8 | m->smap << 9 |
+	       m->pke << 10 | m->npt << 11 | m->xo << 12 | m->mbec << 13 | m->ad << 14 |
+	       m->amd << 15;
 }
 
 static void set_stage(unsigned s, struct model m)
@@ -674,6 +674,7 @@ static void random_walk(void)
 
 static void test_against_oracle(void **state)
 {
+	static const char *const names[] = { "ok", "#PF", "nested", "not canonical", "no memory" };
 	const char *wanted = getenv("WALKS");
 	u64 limit = wanted ? strtoull(wanted, NULL, 0) : 400000;
 
@@ -683,12 +684,10 @@ static void test_against_oracle(void **state)
 			random_walk();
 	}
 	hole = PAGES;
-	print_message("%llu walks: %llu ok, %llu #PF, %llu nested, %llu not canonical, %llu no memory; "
-		      "%llu without comparison\n", (unsigned long long)walks,
-		      (unsigned long long)outcomes[WALK_OK], (unsigned long long)outcomes[WALK_PAGE_FAULT],
-		      (unsigned long long)outcomes[WALK_NESTED_FAULT],
-		      (unsigned long long)outcomes[WALK_NOT_CANONICAL],
-		      (unsigned long long)outcomes[WALK_NOT_MEMORY], (unsigned long long)skipped);
+	print_message("%llu walks: ", (unsigned long long)walks);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		print_message("%llu %s, ", (unsigned long long)outcomes[i], names[i]);
+	print_message("%llu without comparison\n", (unsigned long long)skipped);
 	for (unsigned s = WALK_OK; s <= WALK_NOT_MEMORY; s++)
 		assert_true(outcomes[s] > limit / 200);
 	assert_true(outcomes[WALK_OK] > limit / 10);
@@ -792,7 +791,7 @@ static void test_each_reserved_bit(void **state)
 			store(at, bytes, e ^ 1ull << bit);
 			if (row.mask >> bit & 1) {
 				SAME(walk_translate(&stage[0].w, address, flags, &r),
-				     row.m.npt || m_is_ept(&row.m) ? WALK_NESTED_FAULT : WALK_PAGE_FAULT);
+				     stage[0].f.nested ? WALK_NESTED_FAULT : WALK_PAGE_FAULT);
 				SAME(r.fault.error, PF_ERR_P | PF_ERR_RSVD | PF_ERR_U);
 				SAME(r.fault.level, row.level);
 			} else {
@@ -852,7 +851,11 @@ static void test_error_codes(void **state)
 
 static void test_canonical(void **state)
 {
-	static const struct { enum model_kind kind; u64 address; enum walk_status status; } rows[] = {
+	static const struct {
+		enum model_kind kind;
+		u64 address;
+		enum walk_status status;
+	} rows[] = {
 		{ M_LONG4, 0x00007fffffffffff, WALK_PAGE_FAULT },
 		{ M_LONG4, 0x0000800000000000, WALK_NOT_CANONICAL },
 		{ M_LONG4, 0xffff7fffffffffff, WALK_NOT_CANONICAL },
