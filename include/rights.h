@@ -16,7 +16,7 @@
 #define RIGHT_U		16u
 
 /* An access: the bits of a page fault's error code that say what was tried
- * (SDM vol. 3A, "Page-Fault Exceptions"), plus one of our own. */
+ * (SDM vol. 3A, "Page-Fault Exceptions"), plus two of our own. */
 #define ACCESS_READ	0u
 #define ACCESS_WRITE	2u
 #define ACCESS_USER	4u

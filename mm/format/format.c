@@ -6,7 +6,6 @@
 #include "mm/format/format.h"
 
 #include "include/assert.h"
-#include "include/x86/cr.h"
 #include "lib/string.h"
 #include "mm/format/rows.h"
 

@@ -72,34 +72,38 @@ void fmt_set_init(struct format_set *set)
 	memset(set, 0, sizeof(*set));
 }
 
-/* Open addressing. Returns the slot that holds the mode, or the free one where it belongs; NULL:
- * full. */
-static u32 *find_slot(struct format_set *set, u32 mode)
+/* Open addressing. True: `slot` holds the mode. False: nothing does; `slot` is the free one
+ * where it belongs, or FORMAT_SET_SIZE if the set is full. */
+static bool find_slot(struct format_set *set, u32 mode, unsigned *slot)
 {
 	u32 start = mode * 0x9e3779b1u >> 25;	/* 2^32 / golden ratio: mixes the upper bits */
 
-	for (u32 i = 0; i < FORMAT_SET_SIZE; i++) {
-		u32 *key = &set->key[(start + i) % FORMAT_SET_SIZE];
-		u32 found = __atomic_load_n(key, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < FORMAT_SET_SIZE; i++) {
+		u32 key;
 
-		if (found == mode + 1 || !found)
-			return key;
+		*slot = (start + i) % FORMAT_SET_SIZE;
+		key = __atomic_load_n(&set->key[*slot], __ATOMIC_ACQUIRE);
+		if (!key || key == mode + 1)
+			return key != 0;
 	}
-	return NULL;
+	*slot = FORMAT_SET_SIZE;
+	return false;
 }
 
 const struct page_format *fmt_find(struct format_set *set, u32 mode)
 {
-	u32 *key = find_slot(set, mode);
+	unsigned slot;
+	bool found = find_slot(set, mode, &slot);
 
-	if (key && !*key) {
+	if (!found) {
 		spin_lock(&set->lock);
-		key = find_slot(set, mode);	/* another vCPU may have been quicker */
-		if (key && !*key) {
-			fmt_compile(&set->format[key - set->key], mode);
-			__atomic_store_n(key, mode + 1, __ATOMIC_RELEASE);
+		found = find_slot(set, mode, &slot);	/* another vCPU may have been quicker */
+		if (!found && slot < FORMAT_SET_SIZE) {
+			fmt_compile(&set->format[slot], mode);
+			__atomic_store_n(&set->key[slot], mode + 1, __ATOMIC_RELEASE);
+			found = true;
 		}
 		spin_unlock(&set->lock);
 	}
-	return key ? &set->format[key - set->key] : NULL;
+	return found ? &set->format[slot] : NULL;
 }
