@@ -124,20 +124,19 @@ void mmu_finish(struct mmu *mmu)
 	spin_unlock(&vm->lock);
 }
 
-/* Makes sure of `count` free pages, at the cost of all tables if it must. Runs before anything
- * is looked at that it could take away. */
-static enum mmu_result reserve(struct mmu *mmu, unsigned count)
+/* Makes sure of `count` free pages, at the cost of all tables if it must: so it runs before
+ * anything is looked at that it could take away. False: there aren't as many, or not before the
+ * flush is done. */
+static bool reserve(struct mmu *mmu, unsigned count)
 {
 	struct mmu_vm *vm = mmu->vm;
 
 	if (likely(mmu_pool_reserve(&vm->pool, count)))
-		return MMU_RETRY;
+		return true;
 	forget_all(vm);
 	mmu->count.reclaims++;
 	mmu->stalled++;
-	if (!settle(vm))
-		return MMU_RETRY;	/* the pages are there once the flush is done */
-	return mmu_pool_reserve(&vm->pool, count) ? MMU_RETRY : MMU_NO_MEMORY;
+	return settle(vm) && mmu_pool_reserve(&vm->pool, count);
 }
 
 hpa_t mmu_root(struct mmu *mmu)
@@ -146,7 +145,7 @@ hpa_t mmu_root(struct mmu *mmu)
 
 	spin_lock(&vm->lock);
 	follow_slots(vm);
-	if (!mmu->root && reserve(mmu, 1) == MMU_RETRY && vm->pool.nr_free) {
+	if (!mmu->root && reserve(mmu, 1)) {
 		mmu->root = mmu_page_get(vm, 0, mmu->root_role);
 		add_root(vm, mmu->root);
 	}
@@ -167,8 +166,8 @@ static unsigned leaf_level(const struct page_format *host, const struct memory_s
 			continue;
 		if ((slot->host.v - slot->base.v) & (size - 1))
 			continue;
-		if (base >= slot->base.v && base - slot->base.v <= slot->size &&
-		    slot->size - (base - slot->base.v) >= size)
+		/* A page that begins below the slot wraps to a huge offset. */
+		if (base - slot->base.v < slot->size && slot->size - (base - slot->base.v) >= size)
 			return level;
 	}
 	return 1;
@@ -263,9 +262,10 @@ static enum mmu_result handle_memory(struct mmu *mmu, const struct memory_slot *
 
 	if (!settle(mmu->vm))
 		return MMU_RETRY;
-	result = reserve(mmu, mmu->host->levels - 1u);
-	if (result != MMU_RETRY || !settle(mmu->vm) || !mmu->root)
-		return result;
+	if (!reserve(mmu, mmu->host->levels - 1u))
+		return settle(mmu->vm) ? MMU_NO_MEMORY : MMU_RETRY;
+	if (!mmu->root)
+		return MMU_RETRY;
 	result = build(mmu, slot, access, info);
 	if (mmu->count.built != built && mmu->count.reclaims == reclaims)
 		mmu->stalled = 0;

@@ -272,6 +272,7 @@ static void test_split_and_collapse(void **state)
 static void test_generation(void **state)
 {
 	struct machine *m = machine_start(&flavours[0], 4, 64);
+	struct mmu_fault_info info;
 	u64 root;
 
 	assert_true(machine_add(m, 0, P1G, 0x80000000, RIGHTS_ALL));
@@ -280,6 +281,12 @@ static void test_generation(void **state)
 	root = mmu_root(&m->cpu[0].view).v;
 	assert_int_equal(walk(m, &m->cpu[0], root, P2M).size, 0);
 	assert_int_equal(m->flushes, 1);
+	/* A fault notices it too. */
+	expect_page(m, P2M, P2M);
+	assert_true(machine_set_rights(m, P2M + P4K, P4K, RIGHT_R));
+	assert_int_equal(mmu_fault(&m->cpu[0].view, 3 * P2M, ACCESS_USER, &info), MMU_RETRY);
+	assert_int_equal(walk(m, &m->cpu[0], root, P2M).size, 0);
+	assert_true(machine_set_rights(m, P2M + P4K, P4K, RIGHTS_ALL));
 	/* Two changes, one zap that knows of the second. */
 	expect_page(m, P2M, P2M);
 	assert_true(machine_set_rights(m, P2M, P4K, RIGHT_R));
