@@ -219,7 +219,7 @@ static void load_tables(void)
 	tss[25] = 104 << 16;
 	gdt[7] = 103 | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 	gdt[8] = base >> 32;
-	__asm__ volatile("ltr %w0" :: "r"(0x38));
+	__asm__ volatile("ltr %w0; lldt %w1" :: "r"(0x38), "r"(0));
 }
 
 
