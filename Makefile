@@ -17,7 +17,7 @@ BUILD   := build
 PURE_ROOMS := lib mm mm/format mm/pagewalk mm/shadow emulate devices loader
 
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla \
-            -Wno-unused-parameter -Wimplicit-fallthrough
+            -Wno-unused-parameter -Wno-missing-field-initializers -Wimplicit-fallthrough
 
 all: hypervisor
 

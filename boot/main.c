@@ -12,6 +12,7 @@
 #include "arch/x86/trap.h"
 #include "boot/crash.h"
 #include "boot/early_map.h"
+#include "boot/guests.h"
 #include "boot/multiboot.h"
 #include "boot/options.h"
 #include "console/console.h"
@@ -84,12 +85,20 @@ static void read_options(void)
 static noreturn_fn void end(void)
 {
 	if (options.stay_at_end) {
-		kprintf("staying, as at-end=stay asks");
 		halt();
 	}
 	machine_power_off();
 	kprintf("this machine can't be switched off by software; it can be switched off now");
 	halt();
+}
+
+static void run_guests(void)
+{
+	const char *why = guests_run(&boot_info, options.report_exits);
+
+	if (why)
+		cannot_start(why);
+	kprintf("all guests have ended; %s", options.stay_at_end ? "staying" : "powering off");
 }
 
 /* On the stack of CPU 0. */
@@ -105,7 +114,9 @@ static void run(void *unused)
 		(unsigned long long)frames_available(&host_frames) >> 20);
 	crash(options.crash);
 	if (!boot_info.nr_modules)
-		kprintf("no guest was given; give GRUB a line `module2 FILE guest=NAME kernel` for one");
+		kprintf("no guest was given; give GRUB a line `module2 FILE guest=NAME,kernel` for one");
+	else
+		run_guests();
 	end();
 }
 

@@ -22,6 +22,8 @@ static const struct option table[] = {
 	  "after a panic's report" },
 	{ "at-end", { "off", "stay" }, offsetof(struct options, stay_at_end),
 	  "when all guests have ended: power off, or stay" },
+	{ "report-exits", { 0 }, offsetof(struct options, report_exits),
+	  "when a guest has ended, print its exits by kind and what they cost" },
 	{ "crash", { "none", "pf", "ud", "gp", "df", "nmi", "assert", "stack" },
 	  offsetof(struct options, crash), "crash at once in this way, to see the report" },
 };

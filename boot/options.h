@@ -12,6 +12,7 @@ struct options {
 	bool help;
 	bool reboot_on_panic;	/* else it halts */
 	bool stay_at_end;	/* else the machine is powered off when all guests have ended */
+	bool report_exits;	/* print each guest's exits by kind when it has ended */
 	u8 crash;		/* enum forced_crash */
 };
 

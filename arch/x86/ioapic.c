@@ -60,7 +60,7 @@ static void add_ioapic(const struct acpi_ioapic *from)
 	nr_ioapics++;
 }
 
-void ioapic_init(const struct acpi_info *tables)
+void host_ioapic_init(const struct acpi_info *tables)
 {
 	out8(PIC1_DATA, PIC_MASK_ALL);
 	out8(PIC2_DATA, PIC_MASK_ALL);
@@ -70,7 +70,7 @@ void ioapic_init(const struct acpi_info *tables)
 		isa_irqs[i] = tables->isa[i];
 }
 
-bool ioapic_route(unsigned irq, u8 vector, u32 apic_id)
+bool host_ioapic_route(unsigned irq, u8 vector, u32 apic_id)
 {
 	const struct acpi_isa_irq *isa;
 	u64 entry = vector | (u64)apic_id << IOAPIC_ENTRY_DEST_SHIFT;

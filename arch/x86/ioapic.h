@@ -7,8 +7,8 @@
 
 /* Maps the IOAPICs and masks every interrupt of theirs and of the 8259s. Those that can't be mapped are
  * left alone. */
-void ioapic_init(const struct acpi_info *tables);
+void host_ioapic_init(const struct acpi_info *tables);
 
 /* Sends ISA interrupt `irq` (0-15) as `vector` to the CPU with this APIC id. False: no IOAPIC has it, or
  * the id is out of an IOAPIC's reach. */
-bool must_check ioapic_route(unsigned irq, u8 vector, u32 apic_id);
+bool must_check host_ioapic_route(unsigned irq, u8 vector, u32 apic_id);

@@ -45,7 +45,7 @@ const char *machine_init_devices(const struct boot_info *boot)
 	trap_use_stacks();
 	machine_check_setup_cpu();
 	acpi_init(boot);
-	ioapic_init(&acpi);
+	host_ioapic_init(&acpi);
 	if (!apic_init(highest_apic_id()))
 		return "this CPU has no local APIC, or the firmware has switched it off: "
 		       "enable it in the firmware's setup";

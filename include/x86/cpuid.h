@@ -195,3 +195,7 @@
 #define CPUID_SVM_V_VMSAVE_VMLOAD	0x00008000u
 #define CPUID_SVM_VGIF			0x00010000u
 #define CPUID_SVM_GMET			0x00020000u
+
+/* The last word (ECX) of the vendor's name: is the CPU of the K8's line, whose MSRs and reserved bits the
+ * APM describes? "AuthenticAMD", "HygonGenuine". */
+#define cpuid_vendor_is_k8(ecx)		((ecx) == 0x444d4163u || (ecx) == 0x656e6975u)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a CPU really does, measured by a tiny guest at boot: CPUID bits promise less, and emulators do
+ * less than they promise (docs/emulators.md). The guest runs in the host's own address space without nested
+ * paging, at CPL 0, for one instruction or two.
+ */
+#include "arch/x86/svm/svm.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/memory.h"
+#include "arch/x86/percpu.h"
+#include "include/x86/cpuid.h"
+#include "include/x86/cr.h"
+#include "include/x86/msr.h"
+#include "lib/string.h"
+
+extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[];
+
+static void prepare(struct vmcb *vmcb, const u8 *code)
+{
+	struct descriptor_pointer gdt = sgdt(), idt = sidt();
+
+	memset(vmcb, 0, sizeof(*vmcb));
+	vmcb->intercept[INTERCEPT_EXCEPTION] = ~0u;
+	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_SHUTDOWN | SVM_INTERCEPT_CPUID;
+	vmcb->intercept[INTERCEPT_MISC2] = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL |
+					   SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_XSETBV;
+	vmcb->iopm_base_pa = svm_iopm_pa;
+	vmcb->msrpm_base_pa = svm_iopm_pa;	/* all ones, and long enough */
+	vmcb->asid = 1;
+	vmcb->tlb_control = VMCB_TLB_FLUSH_ALL;
+	vmcb->int_ctl = VMCB_INT_CTL_V_INTR_MASKING;
+	vmcb->cs = (struct vmcb_segment){ SEL_CODE64, VMCB_SEG_CODE64, ~0u, 0 };
+	vmcb->ss = vmcb->ds = vmcb->es = (struct vmcb_segment){ SEL_DATA, VMCB_SEG_DATA, ~0u, 0 };
+	vmcb->gdtr = (struct vmcb_segment){ .limit = gdt.limit, .base = gdt.base };
+	vmcb->idtr = (struct vmcb_segment){ .limit = idt.limit, .base = idt.base };
+	vmcb->tr = (struct vmcb_segment){ SEL_TSS, VMCB_SEG_TSS, sizeof(struct tss) - 1, 0 };
+	vmcb->efer = rdmsr(MSR_EFER);
+	vmcb->cr0 = read_cr0();
+	vmcb->cr3 = read_cr3();
+	vmcb->cr4 = read_cr4();
+	vmcb->dr6 = DR6_FIXED;
+	vmcb->dr7 = DR7_FIXED;
+	vmcb->rflags = RFLAGS_FIXED;
+	vmcb->g_pat = rdmsr(MSR_PAT);
+	vmcb->rip = (u64)code;
+}
+
+static u64 run(struct vmcb *vmcb)
+{
+	u64 gpr[NR_GPRS] = { 0 };
+
+	svm_enter(gpr, virt_to_phys(vmcb).v, svm_cpus[this_cpu()->index].host_vmcb_pa);
+	return vmcb->exitcode;
+}
+
+void svm_measure(struct backend_caps *caps)
+{
+	hpa_t page = frames_alloc(&host_frames, 1, PAGE_SIZE, 0);
+	struct vmcb *vmcb = phys_to_virt(page);
+
+	if (!page.v)
+		return;		/* the poorest CPU is assumed; creating a guest will say that memory is short */
+	prepare(vmcb, measure_cpuid);
+	caps->nrip = run(vmcb) == SVM_EXIT_CPUID && vmcb->nrip == (u64)measure_cpuid + 2;
+	prepare(vmcb, measure_rdtscp);
+	caps->rdtscp_exit = run(vmcb) == SVM_EXIT_RDTSCP;
+	if (read_cr4() & CR4_OSXSAVE) {
+		prepare(vmcb, measure_xsetbv);
+		caps->xsetbv_exit = run(vmcb) == SVM_EXIT_XSETBV;
+	}
+	/* A pending virtual interrupt and an interrupt shadow: if the entry loads the shadow, the
+	 * interrupt comes one instruction later. */
+	prepare(vmcb, measure_shadow);
+	vmcb->intercept[INTERCEPT_MISC1] |= SVM_INTERCEPT_VINTR;
+	vmcb->int_ctl |= VMCB_INT_CTL_V_IRQ | VMCB_INT_CTL_V_PRIO | VMCB_INT_CTL_V_IGN_TPR;
+	vmcb->int_state = VMCB_INT_STATE_SHADOW;
+	vmcb->rflags |= RFLAGS_IF;
+	caps->shadow_load = run(vmcb) == SVM_EXIT_VINTR && vmcb->rip != (u64)measure_shadow;
+	frames_free(&host_frames, page, 1);
+}

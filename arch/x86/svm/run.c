@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One entry and one exit: the hot path. Here, and only here, SVM's exit codes become the neutral record.
+ * APM vol. 2, "#VMEXIT"; appendix C, "SVM Intercept Exit Codes"; "Event Injection".
+ */
+#include "arch/x86/svm/svm.h"
+
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "lib/string.h"
+
+/* The kind of exit of each code below 90h; 0 stands for a code that needs a look or is not known. */
+static const u8 kind_of[0x90] = {
+	[SVM_EXIT_CR_READ ... SVM_EXIT_CR_READ + 15] = EXIT_CR_READ,
+	[SVM_EXIT_CR_WRITE ... SVM_EXIT_CR_WRITE + 15] = EXIT_CR_WRITE,
+	[SVM_EXIT_DR_READ ... SVM_EXIT_DR_WRITE + 15] = EXIT_DR_ACCESS,
+	[SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31] = EXIT_EXCEPTION,
+	[SVM_EXIT_INTR] = EXIT_EXTINT,
+	[SVM_EXIT_NMI] = EXIT_NMI,
+	[SVM_EXIT_SMI] = EXIT_SMI,
+	[SVM_EXIT_INIT] = EXIT_INIT,
+	[SVM_EXIT_VINTR] = EXIT_INTR_WINDOW,
+	[SVM_EXIT_CR0_SEL_WRITE] = EXIT_CR_WRITE,
+	[SVM_EXIT_IDTR_READ ... SVM_EXIT_TR_WRITE] = EXIT_DESC_TABLE,
+	[SVM_EXIT_RDTSC] = EXIT_RDTSC,
+	[SVM_EXIT_RDPMC] = EXIT_RDPMC,
+	[SVM_EXIT_PUSHF] = EXIT_PUSHF,
+	[SVM_EXIT_POPF] = EXIT_POPF,
+	[SVM_EXIT_CPUID] = EXIT_CPUID,
+	[SVM_EXIT_RSM] = EXIT_RSM,
+	[SVM_EXIT_IRET] = EXIT_IRET,
+	[SVM_EXIT_SWINT] = EXIT_INT_N,
+	[SVM_EXIT_INVD] = EXIT_INVD,
+	[SVM_EXIT_PAUSE] = EXIT_PAUSE,
+	[SVM_EXIT_HLT] = EXIT_HLT,
+	[SVM_EXIT_INVLPG] = EXIT_INVLPG,
+	[SVM_EXIT_INVLPGA] = EXIT_SVM_INSN,
+	[SVM_EXIT_IOIO] = EXIT_IO,
+	[SVM_EXIT_MSR] = EXIT_MSR,
+	[SVM_EXIT_TASK_SWITCH] = EXIT_TASK_SWITCH,
+	[SVM_EXIT_FERR_FREEZE] = EXIT_UNKNOWN,
+	[SVM_EXIT_SHUTDOWN] = EXIT_TRIPLE_FAULT,
+	[SVM_EXIT_VMRUN] = EXIT_SVM_INSN,
+	[SVM_EXIT_VMMCALL] = EXIT_VMCALL,
+	[SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT] = EXIT_SVM_INSN,
+	[SVM_EXIT_RDTSCP] = EXIT_RDTSCP,
+	[SVM_EXIT_ICEBP] = EXIT_EXCEPTION,
+	[SVM_EXIT_WBINVD] = EXIT_WBINVD,
+	[SVM_EXIT_MONITOR] = EXIT_MONITOR,
+	[SVM_EXIT_MWAIT ... SVM_EXIT_MWAIT_ARMED] = EXIT_MWAIT,
+	[SVM_EXIT_XSETBV] = EXIT_XSETBV,
+};
+
+static bool has_error_code(unsigned vector)
+{
+	return BIT(vector) & (BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) |
+			      BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP));
+}
+
+static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned vector)
+{
+	x->event = (struct event){
+		.type = vector == SVM_EXIT_ICEBP - SVM_EXIT_EXCEPTION ? EVENT_PRIV_SOFT_EXC : EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error_code(vector),
+		.error = vmcb->exitinfo1,
+		.payload = vector == EXC_PF ? vmcb->exitinfo2 : 0,
+		.rip = vmcb->rip,
+	};
+	/* The DR6 bits of an intercepted #DB are in DR6 already: nothing is left to deliver. */
+	if (x->event.type == EVENT_PRIV_SOFT_EXC)
+		x->event.vector = EXC_DB;
+	if (vector == EXC_PF)
+		x->kind = EXIT_PAGE_FAULT;
+}
+
+static void decode_npf(struct exit *x, const struct vmcb *vmcb)
+{
+	u64 error = vmcb->exitinfo1;
+
+	x->kind = EXIT_STAGE2;
+	x->stage2.address = vmcb->exitinfo2;
+	/* The U bit only says that nested walks are user accesses; the guest's own privilege is not told. */
+	x->stage2.access = error & (ACCESS_WRITE | ACCESS_FETCH);
+	x->stage2.final = !(error & SVM_NPF_TABLE);
+}
+
+static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
+{
+	struct exit *x = &v->exit;
+
+	if (x->kind == EXIT_EXCEPTION) {
+		decode_exception(x, vmcb, code - SVM_EXIT_EXCEPTION);
+	} else if (code <= SVM_EXIT_DR_WRITE + 15 || code == SVM_EXIT_CR0_SEL_WRITE) {
+		x->cr.index = code == SVM_EXIT_CR0_SEL_WRITE ? 0 : code & 15;
+		x->cr.read = !(code & 16) && code != SVM_EXIT_CR0_SEL_WRITE;
+		x->cr.emulated = false;
+	} else if ((u32)code == SVM_EXIT_INVALID) {
+		x->kind = EXIT_ENTRY_FAILED;
+		x->entry_failed.rule = 0;
+		x->entry_failed.qualification = vmcb->exitinfo1;
+	} else if (x->kind == EXIT_UNKNOWN) {
+		x->unknown.info[0] = vmcb->exitinfo1;
+		x->unknown.info[1] = vmcb->exitinfo2;
+	}
+}
+
+static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
+{
+	struct exit *x = &v->exit;
+	u64 code = vmcb->exitcode;
+
+	x->have = 0;
+	x->raw = code;
+	if (unlikely(code >= ARRAY_SIZE(kind_of))) {
+		if (code == SVM_EXIT_NPF)
+			return decode_npf(x, vmcb);
+		x->kind = EXIT_UNKNOWN;
+		return decode_rest(v, vmcb, code);
+	}
+	x->kind = kind_of[code];
+	switch (code) {
+	case SVM_EXIT_INTR: case SVM_EXIT_VINTR: case SVM_EXIT_CPUID: case SVM_EXIT_HLT: case SVM_EXIT_VMMCALL:
+		return;
+	case SVM_EXIT_IOIO:
+		x->io.port = vmcb->exitinfo1 >> SVM_IOIO_PORT_SHIFT;
+		x->io.size = vmcb->exitinfo1 >> SVM_IOIO_SIZE_SHIFT & 7;
+		x->io.in = vmcb->exitinfo1 & SVM_IOIO_IN;
+		x->io.string = vmcb->exitinfo1 & SVM_IOIO_STRING;
+		x->io.rep = vmcb->exitinfo1 & SVM_IOIO_REP;
+		x->rip_next = vmcb->exitinfo2;
+		x->insn_len = vmcb->exitinfo2 - vmcb->rip;
+		x->have = EXIT_LENGTH;
+		return;
+	case SVM_EXIT_MSR:
+		x->msr.index = v->gpr[GPR_RCX];
+		x->msr.write = vmcb->exitinfo1;
+		return;
+	default:
+		decode_rest(v, vmcb, code);
+	}
+}
+
+/*
+ * EXITINTINFO: an event whose delivery this exit cut short. An INT n, INT3 or INTO that the guest itself
+ * executed is not kept: RIP still points at it, so that it happens again, once.
+ */
+static void decode_interrupted(struct vcpu *v, struct vmcb *vmcb)
+{
+	u64 info = vmcb->exitintinfo;
+	u64 type = (info & VMCB_EVENT_TYPE) >> VMCB_EVENT_TYPE_SHIFT;
+	u8 vector = info & VMCB_EVENT_VECTOR;
+
+	vmcb->exitintinfo = 0;
+	if (type == VMCB_EVENT_TYPE_SOFT_INT ||
+	    (type == VMCB_EVENT_TYPE_EXCEPTION && (vector == EXC_BP || vector == EXC_OF)))
+		return;
+	v->interrupted = (struct event){
+		.type = type == VMCB_EVENT_TYPE_NMI ? EVENT_NMI :
+			/* QEMU's TCG reports a virtual interrupt cut short as an exception >= 32. */
+			type == VMCB_EVENT_TYPE_EXCEPTION && vector < 32 ? EVENT_EXCEPTION : EVENT_EXTINT,
+		.vector = vector,
+		.has_error = info & VMCB_EVENT_EV,
+		.error = info >> VMCB_EVENT_ERROR_SHIFT,
+		.payload = type == VMCB_EVENT_TYPE_EXCEPTION && vector == EXC_PF ? vmcb->cr2 : 0,
+		.rip = vmcb->rip,
+	};
+	vcpu_request(v, REQUEST_EVENT);
+}
+
+void svm_inject(struct vcpu *v, const struct event *e)
+{
+	static const u8 type[] = {
+		[EVENT_EXTINT] = VMCB_EVENT_TYPE_INTR, [EVENT_NMI] = VMCB_EVENT_TYPE_NMI,
+		[EVENT_EXCEPTION] = VMCB_EVENT_TYPE_EXCEPTION, [EVENT_SOFT_INT] = VMCB_EVENT_TYPE_SOFT_INT,
+		[EVENT_SOFT_EXC] = VMCB_EVENT_TYPE_EXCEPTION, [EVENT_PRIV_SOFT_EXC] = VMCB_EVENT_TYPE_EXCEPTION,
+	};
+	struct vmcb *vmcb = vmcb_of(v);
+
+	assert(e->type != EVENT_NONE && e->type < ARRAY_SIZE(type));
+	vmcb->eventinj = VMCB_EVENT_V | (u64)type[e->type] << VMCB_EVENT_TYPE_SHIFT | e->vector |
+			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT : 0);
+	if (e->type >= EVENT_SOFT_INT && e->type <= EVENT_PRIV_SOFT_EXC) {
+		/* The return address is behind the instruction, and EVENTINJ knows no length. */
+		v->cur->rip = e->rip + e->insn_len;
+		vmcb->nrip = v->cur->rip;
+		ctx_dirty(v, CTX_IP);
+	}
+}
+
+void svm_flush(struct vcpu *v)
+{
+	vmcb_of(v)->tlb_control = svm_caps.flush_by_tag ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
+}
+
+/* Gives the context a TLB tag of this CPU: for good, until the context moves or the tags run out. */
+static void take_tag(struct vcpu *v, struct svm_block *b, struct svm_cpu *cpu)
+{
+	struct vmcb *vmcb = b->vmcb;
+
+	if (cpu->next_tag >= svm_caps.tags) {
+		cpu->next_tag = 1;	/* 0 is the host's */
+		cpu->tag_generation++;
+	}
+	vmcb->asid = cpu->next_tag++;
+	vmcb->clean &= ~(u32)VMCB_CLEAN_ASID;
+	vmcb->tlb_control = VMCB_TLB_FLUSH_ALL;
+	b->tag_cpu = v->cpu;
+	b->tag_generation = cpu->tag_generation;
+}
+
+void svm_run(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+	struct svm_block *b = c->hw;
+	struct vmcb *vmcb = b->vmcb;
+	struct svm_cpu *cpu = &svm_cpus[v->cpu];
+
+	if (c->dirty)
+		svm_store(v);
+	if (unlikely(b->tag_cpu != v->cpu || b->tag_generation != cpu->tag_generation))
+		take_tag(v, b, cpu);
+	vmcb->rax = v->gpr[GPR_RAX];
+	svm_enter(v->gpr, b->vmcb_pa, cpu->host_vmcb_pa);
+	v->gpr[GPR_RAX] = vmcb->rax;
+	vmcb->tlb_control = VMCB_TLB_NOTHING;
+	vmcb->eventinj = 0;
+	vmcb->clean = svm_caps.clean_bits ? VMCB_CLEAN_ALL : 0;
+	c->rip = vmcb->rip;
+	c->rflags = vmcb->rflags;
+	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR;
+	/* One shadow bit for both reasons: with IF clear it can only be MOV SS. */
+	c->block.sti = c->block.mov_ss = false;
+	if (unlikely(vmcb->int_state & VMCB_INT_STATE_SHADOW)) {
+		c->block.sti = c->rflags & RFLAGS_IF;
+		c->block.mov_ss = !c->block.sti;
+	}
+	if (unlikely(vmcb->exitintinfo & VMCB_EVENT_V))
+		decode_interrupted(v, vmcb);
+	decode_exit(v, vmcb);
+}
+
+void svm_exit_fill(struct vcpu *v, u32 have)
+{
+	const struct vmcb *vmcb = vmcb_of(v);
+	struct exit *x = &v->exit;
+
+	if ((have & EXIT_LENGTH) && svm_caps.nrip && vmcb->nrip) {
+		x->rip_next = vmcb->nrip;
+		x->insn_len = vmcb->nrip - vmcb->rip;
+		x->have |= EXIT_LENGTH;
+	}
+	if ((have & EXIT_INSN) && svm_caps.decode && x->kind == EXIT_STAGE2) {
+		x->nr_insn_bytes = MIN(vmcb->insn_len, sizeof(x->insn_bytes));
+		memcpy(x->insn_bytes, vmcb->insn_bytes, sizeof(x->insn_bytes));
+		if (x->nr_insn_bytes)
+			x->have |= EXIT_INSN;
+	}
+	if ((have & EXIT_OPERAND) && svm_caps.decode && (vmcb->exitinfo1 & SVM_CR_VALID)) {
+		x->cr.gpr = vmcb->exitinfo1 & SVM_CR_GPR;
+		x->have |= EXIT_OPERAND;
+	}
+}

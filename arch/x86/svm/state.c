@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Register groups between the neutral context and the VMCB's state save area. Owns the third value of
+ * CR0, CR4 and EFER: what the hardware holds (EFER.SVME set, CR0.CD and NW clear so that a guest can't turn
+ * the host's caches off). APM vol. 2, "VMCB Layout, State Save Area".
+ */
+#include "arch/x86/svm/svm.h"
+
+#include "include/x86/cr.h"
+
+#define CR0_NOT_IN_HARDWARE	(CR0_CD | CR0_NW)
+
+/* VMCB attributes: bits 0-7 as in the descriptor, then AVL L DB G in 8-11. */
+static struct segment segment_from(const struct vmcb_segment *s)
+{
+	return (struct segment){
+		.selector = s->selector,
+		.attr = (s->attrib & 0xff) | (s->attrib & 0xf00) << 4,
+		.limit = s->limit,
+		.base = s->base,
+	};
+}
+
+static struct vmcb_segment segment_to(const struct segment *s)
+{
+	return (struct vmcb_segment){
+		.selector = s->selector,
+		.attrib = (s->attr & 0xff) | (s->attr >> 4 & 0xf00),
+		.limit = s->limit,
+		.base = s->base,
+	};
+}
+
+static void load_cr0_cr4(struct cpu_ctx *c, const struct vmcb *vmcb)
+{
+	c->cr0 = (vmcb->cr0 & ~CR0_NOT_IN_HARDWARE) | (c->cr0 & CR0_NOT_IN_HARDWARE);
+	c->cr4 = vmcb->cr4;
+}
+
+static void load_segments(struct cpu_ctx *c, const struct vmcb *vmcb)
+{
+	c->seg[SEG_ES] = segment_from(&vmcb->es);
+	c->seg[SEG_DS] = segment_from(&vmcb->ds);
+	c->seg[SEG_FS] = segment_from(&vmcb->fs);
+	c->seg[SEG_GS] = segment_from(&vmcb->gs);
+	c->seg[SEG_LDTR] = segment_from(&vmcb->ldtr);
+	c->seg[SEG_TR] = segment_from(&vmcb->tr);
+}
+
+/* The rarely used groups: system tables, debug and system-call registers. */
+static void load_rest(struct cpu_ctx *c, const struct vmcb *vmcb, u32 groups)
+{
+	if (groups & CTX_TABLES) {
+		c->gdtr = (struct table){ vmcb->gdtr.base, vmcb->gdtr.limit };
+		c->idtr = (struct table){ vmcb->idtr.base, vmcb->idtr.limit };
+	}
+	if (groups & CTX_PAT)
+		c->pat = vmcb->g_pat;
+	if (groups & CTX_DR) {
+		c->dr6 = vmcb->dr6;
+		c->dr7 = vmcb->dr7;
+	}
+	if (groups & CTX_SYSENTER) {
+		c->sysenter.cs = vmcb->sysenter_cs;
+		c->sysenter.esp = vmcb->sysenter_esp;
+		c->sysenter.eip = vmcb->sysenter_eip;
+	}
+	if (groups & CTX_LOADSAVE) {
+		c->kernel_gs_base = vmcb->kernel_gs_base;
+		c->star = vmcb->star;
+		c->lstar = vmcb->lstar;
+		c->cstar = vmcb->cstar;
+		c->sfmask = vmcb->sfmask;
+	}
+	if (groups & CTX_DEBUGCTL)
+		c->debugctl = vmcb->dbgctl;
+}
+
+void svm_load(struct vcpu *v, u32 groups)
+{
+	struct cpu_ctx *c = v->cur;
+	const struct vmcb *vmcb = vmcb_of(v);
+
+	if (groups & CTX_SP)
+		c->rsp = vmcb->rsp;
+	if (groups & CTX_CS_SS) {
+		c->seg[SEG_CS] = segment_from(&vmcb->cs);
+		c->seg[SEG_SS] = segment_from(&vmcb->ss);
+		/* CPL is SS.DPL everywhere in Plinth; SYSRET and far returns may leave another DPL behind. */
+		c->seg[SEG_SS].attr = (c->seg[SEG_SS].attr & ~SEG_ATTR_DPL) | vmcb->cpl << SEG_ATTR_DPL_SHIFT;
+	}
+	if (groups & CTX_SEGS)
+		load_segments(c, vmcb);
+	if (groups & CTX_CR0_CR4)
+		load_cr0_cr4(c, vmcb);
+	if (groups & CTX_CR2)
+		c->cr2 = vmcb->cr2;
+	if (groups & CTX_CR3)
+		c->cr3 = vmcb->cr3;
+	if (groups & CTX_EFER)
+		c->efer = vmcb->efer & ~EFER_SVME;
+	if (groups & (CTX_TABLES | CTX_PAT | CTX_DR | CTX_SYSENTER | CTX_LOADSAVE | CTX_DEBUGCTL))
+		load_rest(c, vmcb, groups);
+	/* PDPTR: nested paging keeps none, the context's own values stand. */
+	c->available |= groups;
+}
+
+static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)
+{
+	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
+	vmcb->cr4 = c->cr4;
+	/* While the guest should read another CR0 than the hardware holds, its reads exit. */
+	if (vmcb->cr0 == c->cr0)
+		vmcb->intercept[INTERCEPT_CR] &= ~1u;
+	else
+		vmcb->intercept[INTERCEPT_CR] |= 1u;
+	vmcb->clean &= ~(u32)(VMCB_CLEAN_CRX | VMCB_CLEAN_INTERCEPTS);
+}
+
+static void store_segments(const struct cpu_ctx *c, struct vmcb *vmcb)
+{
+	vmcb->es = segment_to(&c->seg[SEG_ES]);
+	vmcb->ds = segment_to(&c->seg[SEG_DS]);
+	vmcb->fs = segment_to(&c->seg[SEG_FS]);
+	vmcb->gs = segment_to(&c->seg[SEG_GS]);
+	vmcb->ldtr = segment_to(&c->seg[SEG_LDTR]);
+	vmcb->tr = segment_to(&c->seg[SEG_TR]);
+	vmcb->clean &= ~(u32)VMCB_CLEAN_SEG;
+}
+
+static void store_rest(const struct cpu_ctx *c, struct vmcb *vmcb, u32 groups)
+{
+	if (groups & CTX_TABLES) {
+		vmcb->gdtr = (struct vmcb_segment){ .base = c->gdtr.base, .limit = c->gdtr.limit };
+		vmcb->idtr = (struct vmcb_segment){ .base = c->idtr.base, .limit = c->idtr.limit };
+		vmcb->clean &= ~(u32)VMCB_CLEAN_DT;
+	}
+	if (groups & CTX_PAT) {
+		vmcb->g_pat = c->pat;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_NP;
+	}
+	if (groups & CTX_DR) {
+		vmcb->dr6 = c->dr6;
+		vmcb->dr7 = c->dr7;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_DRX;
+	}
+	if (groups & CTX_SYSENTER) {
+		vmcb->sysenter_cs = c->sysenter.cs;
+		vmcb->sysenter_esp = c->sysenter.esp;
+		vmcb->sysenter_eip = c->sysenter.eip;
+	}
+	if (groups & CTX_LOADSAVE) {
+		vmcb->kernel_gs_base = c->kernel_gs_base;
+		vmcb->star = c->star;
+		vmcb->lstar = c->lstar;
+		vmcb->cstar = c->cstar;
+		vmcb->sfmask = c->sfmask;
+	}
+	if (groups & CTX_DEBUGCTL) {
+		vmcb->dbgctl = c->debugctl;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_LBR;
+	}
+}
+
+#define RARE_GROUPS (CTX_SEGS | CTX_TABLES | CTX_PAT | CTX_DR | CTX_SYSENTER | CTX_LOADSAVE | CTX_DEBUGCTL)
+
+void svm_store(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+	struct vmcb *vmcb = vmcb_of(v);
+	u32 groups = c->dirty;
+
+	c->dirty = 0;
+	if (groups & CTX_IP)
+		vmcb->rip = c->rip;
+	if (groups & CTX_BLOCK)
+		vmcb->int_state = c->block.sti || c->block.mov_ss ? VMCB_INT_STATE_SHADOW : 0;
+	if (groups & CTX_FLAGS)
+		vmcb->rflags = c->rflags;
+	if (likely(!(groups & ~(CTX_IP | CTX_BLOCK | CTX_FLAGS))))
+		return;
+	if (groups & CTX_SP)
+		vmcb->rsp = c->rsp;
+	if (groups & CTX_CS_SS) {
+		vmcb->cs = segment_to(&c->seg[SEG_CS]);
+		vmcb->ss = segment_to(&c->seg[SEG_SS]);
+		vmcb->cpl = (c->seg[SEG_SS].attr & SEG_ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_SEG;
+	}
+	if (groups & CTX_CR0_CR4)
+		store_cr0_cr4(c, vmcb);
+	if (groups & CTX_CR2) {
+		vmcb->cr2 = c->cr2;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_CR2;
+	}
+	if (groups & CTX_CR3) {
+		vmcb->cr3 = c->cr3;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_CRX;
+	}
+	if (groups & CTX_EFER) {
+		vmcb->efer = c->efer | EFER_SVME;
+		vmcb->clean &= ~(u32)VMCB_CLEAN_CRX;
+	}
+	if (groups & RARE_GROUPS) {
+		if (groups & CTX_SEGS)
+			store_segments(c, vmcb);
+		store_rest(c, vmcb, groups);
+	}
+}

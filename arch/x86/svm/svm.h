@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The SVM backend: what its own files share, and the backend itself for who puts the parts together. */
+#pragma once
+
+#include "include/x86/svm.h"
+#include "vcpu/vcpu.h"
+
+extern const struct vcpu_backend svm_backend;
+
+/* What of a context SVM hardware uses: cpu_ctx.hw. */
+struct svm_block {
+	struct vmcb *vmcb;
+	u64 vmcb_pa;
+	u8 *msrpm;	/* two pages, as iopm_base_pa's three are shared by all guests */
+	unsigned tag_cpu;
+	u64 tag_generation;	/* of the CPU's tags when `asid` was taken; 0: none yet */
+};
+
+/* One CPU's part: where VMRUN keeps the host, VMLOAD's copy of it, and the CPU's TLB tags. */
+struct svm_cpu {
+	u64 hsave_pa, host_vmcb_pa;
+	u32 next_tag;
+	u64 tag_generation;
+};
+
+extern struct backend_caps svm_caps;
+extern struct svm_cpu svm_cpus[];
+extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
+
+/* A VMCB segment with these attributes (descriptor bits 40-47, and 52-55 above them) and no limit. */
+#define VMCB_SEG_CODE64	0xa9b
+#define VMCB_SEG_DATA	0xc93
+#define VMCB_SEG_TSS	0x08b
+
+static inline struct vmcb *vmcb_of(const struct vcpu *v)
+{
+	return ((struct svm_block *)v->cur->hw)->vmcb;
+}
+
+/* enter.S: one round trip. `gpr` as struct vcpu's; vmcb and host_vmcb are host physical addresses. */
+void svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb);
+
+/* run.c */
+void svm_run(struct vcpu *v);
+void svm_exit_fill(struct vcpu *v, u32 have);
+void svm_inject(struct vcpu *v, const struct event *e);
+void svm_flush(struct vcpu *v);
+
+/* state.c: register groups between cpu_ctx and the VMCB. */
+void svm_load(struct vcpu *v, u32 groups);
+void svm_store(struct vcpu *v);
+
+/* controls.c */
+void svm_program(struct vcpu *v);
+void svm_window(struct vcpu *v, bool intr, bool nmi);
+void svm_pass_msr(struct vcpu *v, u32 index, bool read, bool write);
+void svm_set_root(struct vcpu *v);
+
+/* measure.c: fills in what only a guest can tell. */
+void svm_measure(struct backend_caps *caps);

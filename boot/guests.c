@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Puts a guest together: its description from the modules (loader/), its memory from the host's frames,
+ * its devices and vCPUs (vcpu/), a backend. Each vCPU has a host CPU of its own: guest 1 the CPU that
+ * booted, and so on.
+ */
+#include "boot/guests.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/ioapic.h"
+#include "arch/x86/memory.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/rtc.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/svm/svm.h"
+#include "arch/x86/trap.h"
+#include "console/console.h"
+#include "devices/acpi.h"
+#include "include/x86/cr.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "loader/config.h"
+#include "loader/load.h"
+#include "loader/memory_map.h"
+#include "vcpu/report.h"
+#include "vcpu/run.h"
+#include "vcpu/vm.h"
+
+/* Page tables may take a 64th of the guest's memory, and never less than this. */
+#define MMU_FRAMES_MIN	256
+#define MMU_FRAMES(mem)	(MMU_FRAMES_MIN + (mem) / PAGE_SIZE / 64)
+/* Pieces that a guest's memory may be put together from, where the host's is in pieces. */
+#define MAX_PIECES	16
+
+struct guest {
+	const struct guest_config *config;
+	struct vm *vm;
+	struct { hpa_t at; u64 size; } piece[MAX_PIECES];
+	unsigned nr_pieces;
+	char fault[CONFIG_FAULT_SIZE];
+};
+
+/* All backends that this binary has; the first whose probe() finds nothing missing is taken. */
+static const struct vcpu_backend *const backends[] = { &svm_backend };
+
+static struct config config;
+static struct guest guests[BOOT_MAX_MODULES];
+static const struct vcpu_backend *backend;
+static bool wants_report;
+
+static printf_like(2, 3) bool refuse(struct guest *g, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(g->fault, sizeof(g->fault), format, args);
+	va_end(args);
+	return false;
+}
+
+/* A piece of host memory, as large as there is but at most `size`, aligned for the largest pages. */
+static hpa_t take_piece(u64 *size)
+{
+	hpa_t at;
+
+	for (;;) {
+		at = frames_alloc(&host_frames, *size / PAGE_SIZE, *size >= GIB(1) ? GIB(1) : MIB(2), 0);
+		if (!at.v && *size >= GIB(1))
+			at = frames_alloc(&host_frames, *size / PAGE_SIZE, MIB(2), 0);
+		if (at.v || *size <= MIB(2))
+			return at;
+		*size = ALIGN_UP(*size / 2, MIB(2));
+	}
+}
+
+static bool take_memory(struct guest *g, u64 size)
+{
+	while (size) {
+		u64 part = size;
+		hpa_t at = g->nr_pieces < MAX_PIECES ? take_piece(&part) : HPA(0);
+
+		if (!at.v)
+			return false;
+		memset(phys_to_virt(at), 0, part);
+		g->piece[g->nr_pieces].at = at;
+		g->piece[g->nr_pieces++].size = part;
+		size -= part;
+	}
+	return true;
+}
+
+static void release(struct guest *g)
+{
+	if (g->vm)
+		vm_destroy(g->vm);
+	g->vm = NULL;
+	for (unsigned i = 0; i < g->nr_pieces; i++)
+		frames_free(&host_frames, g->piece[i].at, g->piece[i].size / PAGE_SIZE);
+	g->nr_pieces = 0;
+}
+
+/* Maps guest physical [base, base + size) onto the pieces, from byte `from` of all of them on. */
+static bool add_slots(struct guest *g, u64 base, u64 size, u64 from, u8 rights)
+{
+	for (unsigned i = 0; i < g->nr_pieces && size; i++) {
+		u64 part;
+		hpa_t host;
+
+		if (from >= g->piece[i].size) {
+			from -= g->piece[i].size;
+			continue;
+		}
+		part = MIN(size, g->piece[i].size - from);
+		host = HPA(g->piece[i].at.v + from);
+		if (!slots_add(&g->vm->slots, GPA(base), part, host, phys_to_virt(host), rights))
+			return false;
+		base += part;
+		size -= part;
+		from = 0;
+	}
+	return !size;
+}
+
+/* The memory map of loader/memory_map.h. Below 4 GiB a guest address is an offset into the pieces. */
+static bool map_memory(struct guest *g, u64 mem)
+{
+	u64 low = memory_low_top(mem);
+
+	g->vm->rom = GPA(MEMORY_TABLES);
+	g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_TABLES;
+	return add_slots(g, 0, MEMORY_LOW_END, 0, RIGHTS_ALL) &&
+	       add_slots(g, MEMORY_TABLES, MEMORY_HIGH_BASE - MEMORY_TABLES, MEMORY_TABLES,
+			 RIGHTS_ALL & ~RIGHT_W) &&
+	       (low <= MEMORY_HIGH_BASE ||
+		add_slots(g, MEMORY_HIGH_BASE, low - MEMORY_HIGH_BASE, MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
+	       (mem <= MEMORY_GAP || add_slots(g, MEMORY_GAP_END, mem - MEMORY_GAP, MEMORY_GAP, RIGHTS_ALL));
+}
+
+static bool set_rights(struct guest *g)
+{
+	const struct guest_config *c = g->config;
+
+	for (unsigned i = 0; i < c->nr_rights; i++) {
+		const struct config_rights *r = &c->rights[i];
+
+		if ((fmt_narrow(g->vm->vcpu[0]->mmu->host, r->rights) & RIGHTS_ALL) != r->rights)
+			return refuse(g, "rights=%#llx+%#llx: this CPU's nested paging can't say exactly these "
+				      "rights; without execute-only pages r must be given, and s only with u",
+				      (unsigned long long)r->base.v, (unsigned long long)r->size);
+		if (!slots_set_rights(&g->vm->slots, r->base, r->size, r->rights))
+			return refuse(g, "rights=%#llx+%#llx: not all of it is the guest's memory",
+				      (unsigned long long)r->base.v, (unsigned long long)r->size);
+	}
+	return true;
+}
+
+static void set_start(struct vcpu *v, const struct guest_start *start)
+{
+	struct cpu_ctx *c = v->cur;
+
+	memcpy(v->gpr, start->gpr, sizeof(v->gpr));
+	c->rsp = start->gpr[GPR_RSP];
+	c->rip = start->rip;
+	c->rflags = start->rflags;
+	c->cr0 = start->cr0;
+	c->cr3 = start->cr3;
+	c->cr4 = start->cr4;
+	c->efer = start->efer;
+	memcpy(c->seg, start->segment, sizeof(c->seg));
+	c->gdtr = start->gdtr;
+	c->idtr = start->idtr;
+	c->available = c->dirty = CTX_ALL;
+}
+
+static bool load(struct guest *g, const struct boot_info *boot)
+{
+	const struct guest_config *c = g->config;
+	const struct boot_module *kernel = &boot->module[c->kernel];
+	const struct boot_module *initrd = c->initrd < 0 ? NULL : &boot->module[c->initrd];
+	u8 *tables = slots_pointer(&g->vm->slots, GPA(MEMORY_TABLES), ACPI_TABLES_SIZE, RIGHT_R);
+	struct guest_start start;
+	char why[LOAD_WHY_SIZE];
+	struct load_request request = {
+		.kernel = phys_to_virt(kernel->base),
+		.kernel_size = kernel->size,
+		.initrd = initrd ? phys_to_virt(initrd->base) : NULL,
+		.initrd_size = initrd ? initrd->size : 0,
+		.cmdline = c->cmdline,
+		.slots = &g->vm->slots,
+		.mem = c->mem,
+		.rsdp = GPA(MEMORY_TABLES),
+	};
+
+	if (!tables || !acpi_build(tables, ACPI_TABLES_SIZE, GPA(MEMORY_TABLES), g->vm->nr_vcpus))
+		return refuse(g, "its ACPI tables don't fit");
+	if (load_guest(&request, &start, why, sizeof(why)) != LOAD_OK)
+		return refuse(g, "%s", why);
+	if (!set_rights(g))
+		return false;
+	set_start(g->vm->vcpu[0], &start);
+	kprintf("guest %s: %s, %llu MiB, on CPU %u", c->name, start.protocol, (unsigned long long)c->mem >> 20,
+		g->vm->vcpu[0]->cpu);
+	return true;
+}
+
+static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, bool sole)
+{
+	const struct guest_config *c = g->config;
+	u64 low = memory_low_top(c->mem);
+
+	if (c->cpus != 1)
+		return refuse(g, "cpus=%u: a guest has one CPU today; leave cpus= out", c->cpus);
+	if (cpu >= smp_count())
+		return refuse(g, "no host CPU is left for it: this machine has %u, and each guest needs one of its "
+			      "own; leave a guest out, or take a machine with more CPUs", smp_count());
+	if (!take_memory(g, ALIGN_UP(MAX(c->mem, MIB(2)), MIB(2))))
+		return refuse(g, "the host has not enough memory left for mem=%lluM (%llu MiB are free); give the "
+			      "guest less or the machine more", (unsigned long long)c->mem >> 20,
+			      (unsigned long long)frames_available(&host_frames) >> 20);
+	g->vm = vm_create(&(struct vm_config){
+		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,
+		.memory_below_4g = low, .memory_above_4g = c->mem - low,
+		.unix_time = rtc_unix_time(), .mmu_frames = MMU_FRAMES(c->mem),
+	});
+	if (!g->vm)
+		return refuse(g, "the host has no memory left for its control structures");
+	g->vm->vcpu[0]->cpu = cpu;
+	if (!map_memory(g, c->mem))
+		return refuse(g, "mem=%lluM: the host's memory is in too many pieces for it",
+			      (unsigned long long)c->mem >> 20);
+	return load(g, boot);
+}
+
+/* On the guest's own CPU. */
+static void run_guest(void *arg)
+{
+	struct guest *g = arg;
+	struct vcpu *v = g->vm->vcpu[0];
+
+	vcpu_run(v);
+	if (wants_report)
+		report_exits(v);
+	__atomic_sub_fetch(&g->vm->nr_running, 1, __ATOMIC_RELEASE);
+	smp_kick(0);
+}
+
+/* What is typed goes to the first guest that runs. */
+static void on_console_input(u8 vector)
+{
+	int byte;
+
+	while ((byte = console_getc()) >= 0) {
+		for (unsigned i = 0; i < config.nr_guests; i++) {
+			struct vm *vm = guests[i].vm;
+
+			if (vm && vm->state == VM_RUNS) {
+				vm_console_input(vm, byte);
+				break;
+			}
+		}
+	}
+}
+
+static void start_console_input(void)
+{
+	irq_set_handler(VECTOR_COM1, on_console_input);
+	if (host_ioapic_route(4, VECTOR_COM1, percpu_of(0)->apic_id))
+		console_enable_rx_interrupt();
+}
+
+static const char *enable_backend(void *unused)
+{
+	return backend->enable_cpu() ? NULL : "no memory";
+}
+
+static void enable_this_cpu(void *arg)
+{
+	if (enable_backend(NULL))
+		*(bool *)arg = false;
+}
+
+/* The backend on every CPU, one after the other. */
+static const char *start_backend(void)
+{
+	const char *why = NULL;
+	bool done = true;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(backends) && !backend; i++) {
+		why = backends[i]->probe();
+		if (!why)
+			backend = backends[i];
+	}
+	if (!backend)
+		return why;
+	enable_this_cpu(&done);
+	for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
+		if (!smp_run_on(cpu, enable_this_cpu, &done))
+			return "a CPU doesn't answer";
+		while (smp_is_busy(cpu))
+			cpu_pause();
+	}
+	return done ? NULL : "there is not enough memory to switch virtualisation on; give the machine more";
+}
+
+static void print_capabilities(void)
+{
+	const struct backend_caps *c = backend->caps;
+
+	kprintf("%s: %u TLB tags;%s%s%s%s%s%s%s%s", backend->name, c->tags,
+		c->nested_paging ? " nested-paging" : "", c->nrip ? " nrip" : "", c->decode ? " decode-assists" : "",
+		c->clean_bits ? " clean-bits" : "", c->flush_by_tag ? " flush-by-tag" : "",
+		c->shadow_load ? " shadow-load" : "", c->xsetbv_exit ? " xsetbv-exit" : "",
+		c->rdtscp_exit ? " rdtscp-exit" : "");
+}
+
+static unsigned create_all(const struct boot_info *boot)
+{
+	unsigned cpu = 0;
+	bool sole = config.nr_guests == 1;
+
+	for (unsigned i = 0; i < config.nr_guests; i++) {
+		struct guest *g = &guests[i];
+
+		g->config = &config.guest[i];
+		if (g->config->fault[0])
+			refuse(g, "%s", g->config->fault);
+		else if (create(g, boot, cpu, sole))
+			cpu++;
+		if (!g->fault[0])
+			continue;
+		release(g);
+		kprintf("guest %s: refused: %s", g->config->name, g->fault);
+	}
+	return cpu;
+}
+
+static void run_all(void)
+{
+	for (unsigned i = 0; i < config.nr_guests; i++) {
+		struct vm *vm = guests[i].vm;
+
+		if (!vm)
+			continue;
+		vm->nr_running = 1 + vm->nr_vcpus;
+		if (vm->vcpu[0]->cpu && !smp_run_on(vm->vcpu[0]->cpu, run_guest, &guests[i]))
+			kprintf("guest %s: refused: CPU %u doesn't answer", vm->name, vm->vcpu[0]->cpu);
+	}
+	for (unsigned i = 0; i < config.nr_guests; i++)
+		if (guests[i].vm && guests[i].vm->vcpu[0]->cpu == 0)
+			run_guest(&guests[i]);
+	for (unsigned i = 0; i < config.nr_guests; i++)
+		while (guests[i].vm && __atomic_load_n(&guests[i].vm->nr_running, __ATOMIC_ACQUIRE))
+			cpu_wait_for_irq();
+}
+
+const char *guests_run(const struct boot_info *boot, bool report)
+{
+	const char *why;
+
+	wants_report = report;
+	config_parse(&config, boot);
+	for (unsigned i = 0; i < config.nr_faults; i++)
+		kprintf("%s", config.fault[i]);
+	why = start_backend();
+	if (why)
+		return why;
+	print_capabilities();
+	vcpu_run_init();
+	panic_vcpu_report = report_panic;
+	if (!create_all(boot))
+		return NULL;
+	start_console_input();
+	run_all();
+	return NULL;
+}

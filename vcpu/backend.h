@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract of a backend: the code that drives one vendor's hardware. Everything vendor-specific
+ * that L0 needs is behind these operations; nothing above asks which vendor it is on.
+ */
+#pragma once
+
+#include "include/event.h"
+#include "include/types.h"
+
+struct vcpu;
+struct cpu_ctx;
+
+/* Capabilities, as the CPU declares them and as a probe guest measured them at boot (docs/vcpu.md). */
+struct backend_caps {
+	bool nested_paging, nrip, decode, clean_bits, flush_by_tag;
+	bool shadow_load;		/* entry loads the interrupt shadow */
+	bool xsetbv_exit, rdtscp_exit;
+	bool vnmi;
+	bool pdptr_in_memory;		/* with nested paging the CPU reads PDPTEs from memory at each walk */
+	u32 tags;			/* TLB tags (ASIDs, VPIDs) */
+};
+
+struct vcpu_backend {
+	const char *name;
+	struct backend_caps *caps;
+
+	/* NULL, or a sentence that says what the machine lacks and what to do. Once, on the boot CPU. */
+	const char *(*probe)(void);
+	/* Enables virtualisation on the calling CPU. False: no memory. */
+	bool (*enable_cpu)(void);
+	/* The mode word of the format in which this machine's nested tables are built (mm/format). */
+	u32 (*stage2_mode)(void);
+	/* Gives `ctx` a hardware block of v, in reset state. False: no memory. */
+	bool (*ctx_create)(struct vcpu *v, struct cpu_ctx *ctx);
+	void (*ctx_destroy)(struct vcpu *v, struct cpu_ctx *ctx);
+	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted filled in,
+	 * and IP, FLAGS and BLOCK of the context available. Interrupts are off before and after. */
+	void (*run)(struct vcpu *v);
+	/* Copies register groups out of the current context's block and marks them available. */
+	void (*load)(struct vcpu *v, u32 groups);
+	/* Fills in what of `have` the hardware itself tells of the last exit. What it doesn't: decode. */
+	void (*exit_fill)(struct vcpu *v, u32 have);
+	/* Programs the union of v->l0 and (in L2) v->l1 into the block. */
+	void (*program)(struct vcpu *v);
+	/* Hands one event to the next entry. */
+	void (*inject)(struct vcpu *v, const struct event *e);
+	/* Asks for (or calls off) an INTR_WINDOW exit; NMI_WINDOW likewise. */
+	void (*window)(struct vcpu *v, bool intr, bool nmi);
+	/* Forgets all translations of v's tag before the next entry. */
+	void (*flush)(struct vcpu *v);
+	/* The root of v->mmu changed. */
+	void (*set_root)(struct vcpu *v);
+	/* The MSRs that a guest may touch without an exit, while l1 doesn't want them. */
+	void (*pass_msr)(struct vcpu *v, u32 index, bool read, bool write);
+};

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The emulator's surroundings: linear addresses go through gva_walk to guest memory or to a device,
+ * system instructions to the same functions as their exits. A slot that lacks a right answers with #PF, as
+ * that is what a guest can handle; a ROM takes writes and forgets them.
+ */
+#include "vcpu/emulation.h"
+
+#include "emulate/emulate.h"
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "vcpu/code.h"
+#include "vcpu/events.h"
+#include "vcpu/exits.h"
+#include "vcpu/registers.h"
+#include "vcpu/time.h"
+#include "vcpu/vm.h"
+
+static u64 get(void *ctx, enum emulate_reg reg)
+{
+	struct vcpu *v = ctx;
+
+	switch (reg) {
+	case EMULATE_RIP:
+		return v->cur->rip;
+	case EMULATE_RSP:
+		ctx_need(v, CTX_SP);
+		return v->cur->rsp;
+	case EMULATE_RFLAGS:
+		return v->cur->rflags;
+	case EMULATE_CR0:
+		ctx_need(v, CTX_CR0_CR4);
+		return v->cur->cr0;
+	case EMULATE_CR4:
+		ctx_need(v, CTX_CR0_CR4);
+		return v->cur->cr4;
+	case EMULATE_CPL:
+		return vcpu_cpl(v);
+	}
+	return 0;
+}
+
+static void set(void *ctx, enum emulate_reg reg, u64 value)
+{
+	struct vcpu *v = ctx;
+
+	if (reg == EMULATE_RIP) {
+		v->cur->rip = value;
+		ctx_dirty(v, CTX_IP);
+	} else if (reg == EMULATE_RSP) {
+		v->cur->rsp = value;
+		v->cur->available |= CTX_SP;
+		ctx_dirty(v, CTX_SP);
+	} else if (reg == EMULATE_RFLAGS) {
+		v->cur->rflags = value;
+		ctx_dirty(v, CTX_FLAGS);
+	}
+}
+
+static const struct segment *segment(void *ctx, enum segment_register reg)
+{
+	struct vcpu *v = ctx;
+
+	ctx_need(v, reg == SEG_CS || reg == SEG_SS ? CTX_CS_SS : CTX_SEGS);
+	return &v->cur->seg[reg];
+}
+
+static void page_fault(struct event *fault, u64 address, u32 error)
+{
+	*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_PF, .has_error = true, .error = error,
+				 .payload = address };
+}
+
+/* What is at a linear address: memory (a host pointer) or a device's address. */
+struct place {
+	gpa_t gpa;
+	void *memory;		/* NULL: a device, or nothing */
+	bool ignores_writes;	/* ROM */
+};
+
+/* A walk that failed, as the emulator is to see it. */
+static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status, const struct walk_result *r,
+				       u64 at, struct event *fault)
+{
+	switch (status) {
+	case WALK_PAGE_FAULT:
+		page_fault(fault, at, r->fault.error);
+		return EMULATE_FAULT;
+	case WALK_NOT_CANONICAL:
+		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_GP, .has_error = true };
+		return EMULATE_FAULT;
+	case WALK_RETRY:
+		return EMULATE_AGAIN;
+	default:
+		vm_kill(v, "a page table lies at %#llx, where there is no memory",
+			(unsigned long long)r->fault.address);
+		return EMULATE_STOP;
+	}
+}
+
+static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 access, struct place *p,
+				  struct event *fault)
+{
+	u8 right = access & ACCESS_WRITE ? RIGHT_W : RIGHT_R;
+	struct walk_result r;
+	enum walk_status status;
+	struct vm *vm = v->vm;
+
+	vcpu_refresh_walk(v);
+	if (v->cur->rflags & RFLAGS_AC)
+		access |= ACCESS_AC;
+	status = walk_translate(&v->gva_walk, at.v, access, &r);
+	if (status != WALK_OK)
+		return walk_failed(v, status, &r, at.v, fault);
+	p->gpa = r.gpa;
+	p->ignores_writes = false;
+	p->memory = vm_memory(vm, p->gpa, size, right);
+	if (p->memory || !slots_find(&vm->slots, p->gpa))
+		return EMULATE_OK;
+	if (p->gpa.v - vm->rom.v < vm->rom_size) {
+		p->ignores_writes = true;
+		return EMULATE_OK;
+	}
+	page_fault(fault, at.v, PF_ERR_P | (access & (ACCESS_WRITE | ACCESS_USER)));
+	return EMULATE_FAULT;
+}
+
+static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access, struct event *fault)
+{
+	struct place p;
+
+	return locate(ctx, at, size, access, &p, fault);
+}
+
+/* Whole elements at once, so that another CPU never sees half of one. */
+static void copy(void *to, const void *from, unsigned size)
+{
+	switch (size) {
+	case 1: __atomic_store_n((u8 *)to, *(const u8 *)from, __ATOMIC_RELAXED); break;
+	case 2: __atomic_store_n((u16 *)to, *(const u16 *)from, __ATOMIC_RELAXED); break;
+	case 4: __atomic_store_n((u32 *)to, *(const u32 *)from, __ATOMIC_RELAXED); break;
+	case 8: __atomic_store_n((u64 *)to, *(const u64 *)from, __ATOMIC_RELAXED); break;
+	default: memcpy(to, from, size);
+	}
+}
+
+/* The next part of an access to a device, at most 8 bytes and a size that devices know. */
+static unsigned device_part(unsigned left)
+{
+	return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+static enum emulate_status read(void *ctx, gva_t at, void *to, unsigned size, u32 access, struct event *fault)
+{
+	struct vcpu *v = ctx;
+	struct place p;
+	enum emulate_status status = locate(v, at, size, access, &p, fault);
+	unsigned part;
+	u64 value;
+
+	if (status != EMULATE_OK)
+		return status;
+	if (p.ignores_writes)		/* the read half of a read-modify-write of ROM */
+		p.memory = vm_memory(v->vm, p.gpa, size, RIGHT_R);
+	if (p.memory) {
+		copy(to, p.memory, size);
+		return EMULATE_OK;
+	}
+	for (unsigned done = 0; done < size; done += part) {
+		part = device_part(size - done);
+		value = vcpu_mmio_read(v, GPA(p.gpa.v + done), part);
+		memcpy((u8 *)to + done, &value, part);
+	}
+	return EMULATE_OK;
+}
+
+static enum emulate_status write(void *ctx, gva_t at, const void *from, unsigned size, u32 access,
+				 struct event *fault)
+{
+	struct vcpu *v = ctx;
+	struct place p;
+	enum emulate_status status = locate(v, at, size, access | ACCESS_WRITE, &p, fault);
+	unsigned part;
+
+	if (status != EMULATE_OK || p.ignores_writes)
+		return status;
+	if (p.memory) {
+		copy(p.memory, from, size);
+		return EMULATE_OK;
+	}
+	for (unsigned done = 0; done < size; done += part) {
+		u64 value = 0;
+
+		part = device_part(size - done);
+		memcpy(&value, (const u8 *)from + done, part);
+		vcpu_mmio_write(v, GPA(p.gpa.v + done), part, value);
+	}
+	return EMULATE_OK;
+}
+
+#define EXCHANGE(type) \
+	__atomic_compare_exchange_n((type *)p.memory, (type *)old, *(const type *)desired, false, \
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+static enum emulate_status cmpxchg(void *ctx, gva_t at, const void *expected, const void *desired,
+				   unsigned size, u32 access, struct event *fault)
+{
+	struct vcpu *v = ctx;
+	struct place p;
+	enum emulate_status status = locate(v, at, size, access | ACCESS_WRITE, &p, fault);
+	u64 old[2];
+	bool done;
+
+	if (status != EMULATE_OK || p.ignores_writes)
+		return status;
+	if (!p.memory)
+		return write(ctx, at, desired, size, access, fault);
+	memcpy(old, expected, size);
+	switch (size) {
+	case 1: done = EXCHANGE(u8); break;
+	case 2: done = EXCHANGE(u16); break;
+	case 4: done = EXCHANGE(u32); break;
+	case 8: done = EXCHANGE(u64); break;
+	default: return EMULATE_UNHANDLED;
+	}
+	return done ? EMULATE_OK : EMULATE_AGAIN;
+}
+
+static enum emulate_status port(void *ctx, u16 number, unsigned size, bool in, u32 *value)
+{
+	if (in)
+		*value = vcpu_port_read(ctx, number, size);
+	else
+		vcpu_port_write(ctx, number, size, *value);
+	return EMULATE_OK;
+}
+
+/* L1 has no say while it runs itself; what it wants of its L2 goes by exit_dispatch(), like an exit. */
+static enum emulate_status intercept(void *ctx, const struct insn *insn, const struct emulate_action *action)
+{
+	return EMULATE_OK;
+}
+
+static enum emulate_status general_protection(struct event *fault)
+{
+	*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_GP, .has_error = true };
+	return EMULATE_FAULT;
+}
+
+static enum emulate_status system(void *ctx, const struct insn *insn, struct emulate_action *action,
+				  struct event *fault)
+{
+	struct vcpu *v = ctx;
+	u64 cr0;
+
+	switch (insn->op) {
+	case OP_MOV_FROM_CR:
+		action->value = vcpu_read_cr(v, insn->reg);
+		return EMULATE_OK;
+	case OP_MOV_TO_CR:
+		return vcpu_write_cr(v, insn->reg, action->value) ? EMULATE_OK : general_protection(fault);
+	case OP_SMSW:
+		action->value = vcpu_read_cr(v, 0);
+		return EMULATE_OK;
+	case OP_CLTS:
+		return vcpu_write_cr0(v, vcpu_read_cr(v, 0) & ~CR0_TS) ? EMULATE_OK : general_protection(fault);
+	case OP_LMSW:	/* the low four bits, and PE can't be cleared (SDM vol. 2A, "LMSW") */
+		cr0 = vcpu_read_cr(v, 0);
+		cr0 = (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
+		      (action->value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
+		return vcpu_write_cr0(v, cr0) ? EMULATE_OK : general_protection(fault);
+	case OP_INVLPG:
+		vcpu_request(v, REQUEST_FLUSH);
+		return EMULATE_OK;
+	case OP_INVD:
+	case OP_WBINVD:
+		return EMULATE_OK;
+	default:
+		return EMULATE_UNHANDLED;
+	}
+}
+
+static const struct emulate_ops ops = {
+	.get = get, .set = set, .segment = segment, .check = check, .read = read, .write = write,
+	.cmpxchg = cmpxchg, .port = port, .intercept = intercept, .system = system,
+};
+
+/* The instruction goes on in a page that can't be fetched: the fault that the CPU would have had. */
+static enum handled fetch_fault(struct vcpu *v, unsigned have)
+{
+	u64 at = code_linear(v) + have;
+	struct walk_result r;
+	struct event fault;
+	enum walk_status status;
+
+	vcpu_refresh_walk(v);
+	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v), &r);
+	if (status == WALK_OK) {
+		vm_kill(v, "an instruction was to be fetched at %#llx, where there is no memory",
+			(unsigned long long)r.gpa.v);
+		return HANDLED_KILL;
+	}
+	switch (walk_failed(v, status, &r, at, &fault)) {
+	case EMULATE_FAULT:
+		v->raised = fault;
+		v->raised.rip = v->cur->rip;
+		return HANDLED_INJECT;
+	case EMULATE_STOP:
+		return HANDLED_KILL;
+	default:
+		return HANDLED_RESUME;
+	}
+}
+
+static enum handled completed(struct vcpu *v, const struct event *trap)
+{
+	struct cpu_ctx *c = v->cur;
+
+	if (c->block.sti || c->block.mov_ss) {
+		c->block.sti = c->block.mov_ss = false;
+		ctx_dirty(v, CTX_BLOCK);
+	}
+	if (trap->type == EVENT_NONE)
+		return HANDLED_RESUME;
+	v->raised = *trap;
+	return HANDLED_INJECT;
+}
+
+static void print_bytes(char *to, size_t size, const struct exit *x)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < x->nr_insn_bytes && at + 4 < size; i++)
+		at += snprintf(to + at, size - at, "%02x ", x->insn_bytes[i]);
+}
+
+enum handled emulate_one(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	struct emulate_result result;
+	char bytes[64] = "";
+
+	if (!exit_need(v, EXIT_INSN) || !x->nr_insn_bytes)
+		return fetch_fault(v, 0);
+	switch (emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes, &result)) {
+	case EMULATE_OK:
+		return completed(v, &result.event);
+	case EMULATE_AGAIN:
+		return HANDLED_RESUME;
+	case EMULATE_FAULT:
+		v->raised = result.event;
+		return HANDLED_INJECT;
+	case EMULATE_STOP:
+		return v->vm->state == VM_RUNS ? HANDLED_RESUME : HANDLED_KILL;
+	case EMULATE_NEED_BYTES:
+		return fetch_fault(v, x->nr_insn_bytes);
+	case EMULATE_UNHANDLED:
+		break;
+	}
+	print_bytes(bytes, sizeof(bytes), x);
+	vm_kill(v, "Plinth can't emulate this instruction yet: %s(after exit \"%s\")", bytes, exit_name(x->kind));
+	return HANDLED_KILL;
+}
+
+enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory)
+{
+	if (!is_memory) {
+		vm_kill(v, "the guest runs at physical address %#llx, where there is no memory",
+			(unsigned long long)v->exit.stage2.address);
+		return HANDLED_KILL;
+	}
+	events_raise_page_fault(v, code_linear(v),
+				PF_ERR_P | PF_ERR_I | (vcpu_cpl(v) == 3 ? PF_ERR_U : 0));
+	return HANDLED_INJECT;
+}
+
+bool emulate_is_hypercall(struct vcpu *v)
+{
+	struct insn insn;
+	u8 bytes[15];
+	unsigned avail = code_fetch(v, bytes);
+	int length = decode(bytes, avail, vcpu_mode(v), &insn);
+
+	if (length <= 0 || insn.op != OP_VMCALL)
+		return false;
+	v->exit.insn_len = length;
+	v->exit.rip_next = v->cur->rip + length;
+	v->exit.have |= EXIT_LENGTH;
+	return true;
+}

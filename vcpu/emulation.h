@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The emulator at work for a vCPU: its memory, its devices, its registers handed in. */
+#pragma once
+
+#include "vcpu/vcpu.h"
+
+/* Carries out the one instruction at RIP. What it can't do ends the guest with a report. */
+enum handled emulate_one(struct vcpu *v);
+
+/* An instruction fetch went where nothing can be fetched: #PF if memory is there whose slot's rights forbid
+ * it, else the guest ends, as it runs from nowhere. */
+enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory);
+
+/* Is the instruction that raised #UD a VMCALL? Then the exit has its length. */
+bool emulate_is_hypercall(struct vcpu *v);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * SDM vol. 3A, "Priority Among Concurrent Events", "Interrupt 8—Double Fault Exception"; APM vol. 2,
+ * "Event Injection". Pure but for what it asks of the backend and the devices through their interfaces.
+ */
+#include "vcpu/events.h"
+
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "vcpu/time.h"
+
+void events_raise(struct vcpu *v, u8 vector)
+{
+	v->raised = (struct event){ .type = EVENT_EXCEPTION, .vector = vector, .rip = v->cur->rip };
+}
+
+void events_raise_error(struct vcpu *v, u8 vector, u32 error)
+{
+	events_raise(v, vector);
+	v->raised.has_error = true;
+	v->raised.error = error;
+}
+
+void events_raise_page_fault(struct vcpu *v, u64 address, u32 error)
+{
+	events_raise_error(v, EXC_PF, error);
+	v->raised.payload = address;
+}
+
+static bool is_contributory(u8 vector)
+{
+	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP);
+}
+
+enum event_merge events_merge(u8 first, u8 second)
+{
+	if (first == EXC_DF)
+		return is_contributory(second) || second == EXC_PF ? MERGE_TRIPLE_FAULT : MERGE_SECOND;
+	if ((is_contributory(first) && is_contributory(second)) ||
+	    (first == EXC_PF && (is_contributory(second) || second == EXC_PF)))
+		return MERGE_DOUBLE_FAULT;
+	return MERGE_SECOND;
+}
+
+/* Where CR2 and DR6 get the event's payload: at its delivery, not before. */
+static void deliver(struct vcpu *v, const struct event *e)
+{
+	struct cpu_ctx *c = v->cur;
+
+	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF) {
+		ctx_need(v, CTX_CR2);
+		c->cr2 = e->payload;
+		ctx_dirty(v, CTX_CR2);
+	} else if (e->type == EVENT_EXCEPTION && e->vector == EXC_DB && e->payload) {
+		ctx_need(v, CTX_DR);
+		c->dr6 |= e->payload;
+		ctx_dirty(v, CTX_DR);
+	}
+	if (c->block.sti || c->block.mov_ss) {		/* delivery ends the shadow */
+		c->block.sti = c->block.mov_ss = false;
+		ctx_dirty(v, CTX_BLOCK);
+	}
+	v->backend->inject(v, e);
+}
+
+/* A fault of emulation, perhaps in the middle of the delivery of another event. */
+static bool deliver_raised(struct vcpu *v)
+{
+	struct event e = v->raised;
+
+	v->raised.type = EVENT_NONE;
+	if (v->interrupted.type == EVENT_EXCEPTION) {
+		switch (events_merge(v->interrupted.vector, e.vector)) {
+		case MERGE_TRIPLE_FAULT:
+			return false;
+		case MERGE_DOUBLE_FAULT:
+			e = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DF, .has_error = true,
+					    .rip = e.rip };
+			break;
+		case MERGE_SECOND:
+			break;
+		}
+		v->interrupted.type = EVENT_NONE;
+	}
+	/* An interrupt or NMI whose delivery faulted waits in v->interrupted for the next entry. */
+	deliver(v, &e);
+	return true;
+}
+
+static bool may_take_interrupt(const struct vcpu *v)
+{
+	const struct cpu_ctx *c = v->cur;
+
+	return (c->rflags & RFLAGS_IF) && !c->block.sti && !c->block.mov_ss;
+}
+
+/* Delivers what was cut short, if now is the time for it. */
+static bool deliver_interrupted(struct vcpu *v)
+{
+	if (v->interrupted.type == EVENT_NONE)
+		return false;
+	deliver(v, &v->interrupted);
+	if (v->interrupted.type == EVENT_NMI)
+		v->cur->block.nmi = true;
+	v->interrupted.type = EVENT_NONE;
+	return true;
+}
+
+/* The IRET that ends the blocking has been executed once RIP has moved. */
+static void end_nmi_blocking(struct vcpu *v)
+{
+	if (v->nmi_iret.armed && v->cur->rip != v->nmi_iret.rip) {
+		v->nmi_iret.armed = false;
+		v->cur->block.nmi = false;
+	}
+}
+
+static bool deliver_nmi(struct vcpu *v)
+{
+	end_nmi_blocking(v);
+	if (!v->nmi_pending || v->cur->block.nmi || v->cur->block.mov_ss)
+		return false;
+	v->nmi_pending--;
+	v->cur->block.nmi = true;
+	deliver(v, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI, .rip = v->cur->rip });
+	return true;
+}
+
+static bool deliver_interrupt(struct vcpu *v)
+{
+	int vector;
+
+	if (!may_take_interrupt(v) || !vcpu_interrupt_pending(v))
+		return false;
+	vector = vcpu_interrupt_accept(v);
+	if (vector < 0)
+		return false;
+	deliver(v, &(struct event){ .type = EVENT_EXTINT, .vector = vector, .rip = v->cur->rip });
+	return true;
+}
+
+/* Puts TF on the next instruction, so that an exit comes right behind it. */
+static void begin_step(struct vcpu *v)
+{
+	if (v->step.on)
+		return;
+	v->step.on = true;
+	v->step.tf = v->cur->rflags & RFLAGS_TF;
+	v->cur->rflags |= RFLAGS_TF;
+	ctx_dirty(v, CTX_FLAGS);
+}
+
+/*
+ * Something waits for an instruction to be executed: the IRET that ends NMI blocking, or the one in an
+ * interrupt shadow that this CPU's entry would forget (so that an interrupt would get between STI and HLT).
+ */
+static bool needs_step(const struct vcpu *v, bool intr)
+{
+	bool shadow = v->cur->block.sti || v->cur->block.mov_ss;
+
+	return (v->nmi_iret.armed && v->nmi_pending) ||
+	       (shadow && !v->backend->caps->shadow_load && (intr || v->nmi_pending));
+}
+
+static void open_windows(struct vcpu *v)
+{
+	bool intr = vcpu_interrupt_pending(v);
+	bool nmi = v->cur->block.nmi && !v->nmi_iret.armed;
+
+	if (needs_step(v, intr)) {
+		begin_step(v);
+		intr = false;
+	}
+	if (intr != v->intr_window || nmi != v->nmi_window) {
+		v->intr_window = intr;
+		v->nmi_window = nmi;
+		v->backend->window(v, intr, nmi);
+	}
+}
+
+bool events_prepare(struct vcpu *v)
+{
+	if (v->raised.type != EVENT_NONE) {
+		if (!deliver_raised(v))
+			return false;
+		if (v->interrupted.type != EVENT_NONE)
+			vcpu_request(v, REQUEST_EVENT);	/* after the next exit, whatever it is */
+	} else if (!deliver_interrupted(v) && !deliver_nmi(v)) {
+		deliver_interrupt(v);
+	}
+	open_windows(v);
+	return true;
+}
+
+void events_iret(struct vcpu *v)
+{
+	v->nmi_iret.armed = true;
+	v->nmi_iret.rip = v->cur->rip;
+	vcpu_request(v, REQUEST_EVENT);
+}
+
+bool events_end_step(struct vcpu *v, bool is_debug_exception)
+{
+	struct cpu_ctx *c = v->cur;
+
+	v->step.on = false;
+	if (!v->step.tf)
+		c->rflags &= ~RFLAGS_TF;
+	ctx_dirty(v, CTX_FLAGS);
+	vcpu_request(v, REQUEST_EVENT);
+	if (!is_debug_exception || v->step.tf)
+		return false;
+	ctx_need(v, CTX_DR);
+	c->dr6 &= ~DR6_BS;
+	ctx_dirty(v, CTX_DR);
+	return true;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Events: the one function that decides, before an entry, what is delivered to the guest and for which
+ * windows to wait. Each event ends in exactly one place.
+ */
+#pragma once
+
+#include "vcpu/vcpu.h"
+
+/* Decides and hands at most one event to the backend. False: a triple fault; the guest can't go on. */
+bool must_check events_prepare(struct vcpu *v);
+
+/* Makes `v->raised` an exception of the instruction at RIP. */
+void events_raise(struct vcpu *v, u8 vector);
+void events_raise_error(struct vcpu *v, u8 vector, u32 error);
+void events_raise_page_fault(struct vcpu *v, u64 address, u32 error);
+
+/* What two exceptions in a row become (SDM vol. 3A, "Conditions for Generating a Double Fault"). */
+enum event_merge { MERGE_SECOND, MERGE_DOUBLE_FAULT, MERGE_TRIPLE_FAULT };
+enum event_merge events_merge(u8 first, u8 second);
+
+/* The guest executed IRET (exit before it): NMIs are blocked until it has. */
+void events_iret(struct vcpu *v);
+
+/* To be called at an exit while v->step.on: gives the guest its own TF back. True: the exit was but the
+ * end of Plinth's single step, and there is nothing else to it. */
+bool must_check events_end_step(struct vcpu *v, bool is_debug_exception);

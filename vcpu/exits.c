@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Routing of exits, the parts of the record that are made on demand, and L0's common handlers. What
+ * L1 wants of its L2's exits is data beside the table (struct controls), not code in the handlers.
+ */
+#include "vcpu/exits.h"
+
+#include "arch/x86/cpu.h"
+#include "include/hypercall.h"
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "include/x86/msr.h"
+#include "lib/string.h"
+#include "vcpu/code.h"
+#include "vcpu/emulation.h"
+#include "vcpu/events.h"
+#include "vcpu/registers.h"
+#include "vcpu/time.h"
+#include "vcpu/vm.h"
+
+enum exit_order { L0_ONLY, L0_FIRST, L1_FIRST };
+
+static enum handled resume_advanced(struct vcpu *v)
+{
+	exit_advance(v);
+	return HANDLED_RESUME;
+}
+
+static enum handled inject(struct vcpu *v, u8 vector)
+{
+	events_raise(v, vector);
+	return HANDLED_INJECT;
+}
+
+static enum handled inject_gp(struct vcpu *v)
+{
+	events_raise_error(v, EXC_GP, 0);
+	return HANDLED_INJECT;
+}
+
+/* --- Handlers. Each is called with v->exit of its kind. --- */
+
+static enum handled handle_extint(struct vcpu *v)
+{
+	irq_window();		/* the interrupt's own handler does the work */
+	return HANDLED_RESUME;
+}
+
+/* The host's NMI was taken as soon as STGI let it in. */
+static enum handled handle_nmi(struct vcpu *v)
+{
+	return HANDLED_RESUME;
+}
+
+static enum handled handle_window(struct vcpu *v)
+{
+	vcpu_request(v, REQUEST_EVENT);
+	return HANDLED_RESUME;
+}
+
+static enum handled handle_triple_fault(struct vcpu *v)
+{
+	vm_kill(v, "triple fault: an exception could not be delivered, nor the double fault that followed");
+	return HANDLED_KILL;
+}
+
+static enum handled handle_entry_failed(struct vcpu *v)
+{
+	vm_kill(v, "the CPU refuses the guest's state (rule %llu, %#llx)",
+		(unsigned long long)v->exit.entry_failed.rule,
+		(unsigned long long)v->exit.entry_failed.qualification);
+	return HANDLED_KILL;
+}
+
+static enum handled handle_unknown(struct vcpu *v)
+{
+	vm_kill(v, "exit %#x, which Plinth doesn't know (%#llx, %#llx)", v->exit.raw,
+		(unsigned long long)v->exit.unknown.info[0], (unsigned long long)v->exit.unknown.info[1]);
+	return HANDLED_KILL;
+}
+
+static enum handled handle_undefined(struct vcpu *v)
+{
+	return inject(v, EXC_UD);
+}
+
+static enum handled handle_nothing(struct vcpu *v)
+{
+	return exit_need(v, EXIT_LENGTH) ? resume_advanced(v) : HANDLED_RESUME;
+}
+
+static enum handled handle_cpuid(struct vcpu *v)
+{
+	struct cpuid_leaf l;
+
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	l = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX]);
+	v->gpr[GPR_RAX] = l.eax;
+	v->gpr[GPR_RBX] = l.ebx;
+	v->gpr[GPR_RCX] = l.ecx;
+	v->gpr[GPR_RDX] = l.edx;
+	return resume_advanced(v);
+}
+
+static enum handled handle_hlt(struct vcpu *v)
+{
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	v->cur->activity = ACTIVITY_HLT;
+	exit_advance(v);
+	return HANDLED_SLEEP;
+}
+
+/* No performance counters are offered: RDPMC has no valid index. */
+static enum handled handle_rdpmc(struct vcpu *v)
+{
+	return inject_gp(v);
+}
+
+static enum handled handle_xsetbv(struct vcpu *v)
+{
+	u64 value = v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX];
+
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	if (vcpu_cpl(v) || !vcpu_write_xcr(v, v->gpr[GPR_RCX], value))
+		return inject_gp(v);
+	return resume_advanced(v);
+}
+
+static enum handled handle_msr(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	u64 value;
+
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	if (x->msr.write) {
+		if (!msr_write(v, x->msr.index, v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX]))
+			return inject_gp(v);
+		return resume_advanced(v);
+	}
+	if (!msr_read(v, x->msr.index, &value))
+		return inject_gp(v);
+	v->gpr[GPR_RAX] = (u32)value;
+	v->gpr[GPR_RDX] = value >> 32;
+	return resume_advanced(v);
+}
+
+static enum handled handle_io(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	u32 value;
+
+	if (x->io.string)
+		return emulate_one(v);
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	if (x->io.in) {
+		value = vcpu_port_read(v, x->io.port, x->io.size);
+		if (x->io.size == 4)
+			v->gpr[GPR_RAX] = value;
+		else
+			memcpy(&v->gpr[GPR_RAX], &value, x->io.size);
+	} else {
+		vcpu_port_write(v, x->io.port, x->io.size, v->gpr[GPR_RAX]);
+	}
+	return resume_advanced(v);
+}
+
+/* MOV to and from a control register, CLTS, LMSW, SMSW: the emulator has the operands, the semantics are
+ * vcpu_write_cr()'s. Where the hardware names the register, nothing is decoded. */
+static enum handled handle_cr(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	u64 *gpr;
+
+	v->backend->exit_fill(v, EXIT_OPERAND | EXIT_LENGTH);
+	if ((x->have & (EXIT_OPERAND | EXIT_LENGTH)) != (EXIT_OPERAND | EXIT_LENGTH) || x->cr.gpr == GPR_RSP)
+		return emulate_one(v);
+	gpr = &v->gpr[x->cr.gpr];
+	if (x->cr.read)
+		*gpr = vcpu_mode(v) == CPU_MODE_64 ? vcpu_read_cr(v, x->cr.index) :
+						     (u32)vcpu_read_cr(v, x->cr.index);
+	else if (!vcpu_write_cr(v, x->cr.index, vcpu_mode(v) == CPU_MODE_64 ? *gpr : (u32)*gpr))
+		return inject_gp(v);
+	return resume_advanced(v);
+}
+
+static enum handled handle_iret(struct vcpu *v)
+{
+	events_iret(v);
+	return HANDLED_RESUME;
+}
+
+/* #UD: VMCALL is emulated where the CPU has it not, everything else is the guest's. */
+static enum handled handle_exception(struct vcpu *v)
+{
+	if (v->exit.event.vector == EXC_MC) {
+		asm volatile("int $18");	/* the host's own: Plinth's handler decides */
+		return HANDLED_RESUME;
+	}
+	if (v->exit.event.vector == EXC_UD && emulate_is_hypercall(v)) {
+		v->exit.kind = EXIT_VMCALL;
+		return exit_dispatch(v);
+	}
+	v->raised = v->exit.event;
+	return HANDLED_INJECT;
+}
+
+static enum handled handle_stage2(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	struct mmu_fault_info info;
+
+	switch (mmu_fault(v->mmu, x->stage2.address, x->stage2.access, &info)) {
+	case MMU_RETRY:
+		return HANDLED_RESUME;
+	case MMU_EMULATE:
+	case MMU_DENIED:
+		if (x->stage2.access & ACCESS_FETCH)
+			return emulate_denied_fetch(v, info.rights != 0);
+		return emulate_one(v);
+	case MMU_NO_PROGRESS:
+		vm_kill(v, "no progress: the same access to %#llx faults again and again",
+			(unsigned long long)x->stage2.address);
+		return HANDLED_KILL;
+	case MMU_NO_MEMORY:
+		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
+		return HANDLED_KILL;
+	default:
+		vm_kill(v, "a fault of nested tables, but the guest has none");
+		return HANDLED_KILL;
+	}
+}
+
+static s64 set_rights(struct vcpu *v, u64 base, u64 size, u64 rights)
+{
+	struct vm *vm = v->vm;
+
+	if (((base | size) & ~PAGE_MASK) || !size || base + size < base || (rights & ~(u64)RIGHTS_ALL) ||
+	    (fmt_narrow(v->mmu->host, rights) & RIGHTS_ALL) != rights ||
+	    !slots_set_rights(&vm->slots, GPA(base), size, rights))
+		return PLINTH_EINVAL;
+	if (!mmu_zap_range(&vm->mmu, GPA(base), size))
+		vm_flush(vm, v);
+	return 0;
+}
+
+/* docs/hypercalls.md, include/hypercall.h. */
+static enum handled handle_hypercall(struct vcpu *v)
+{
+	bool wide = vcpu_mode(v) == CPU_MODE_64;
+	u64 mask = wide ? ~0ull : 0xffffffffull, result;
+
+	if (!exit_need(v, EXIT_LENGTH))
+		return HANDLED_RESUME;
+	if (vcpu_cpl(v)) {
+		result = (u64)(s64)PLINTH_EPERM;
+	} else {
+		switch (v->gpr[GPR_RAX] & mask) {
+		case PLINTH_CALL_VERSION:
+			result = PLINTH_HYPERCALL_VERSION;
+			break;
+		case PLINTH_CALL_SET_RIGHTS:
+			result = set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask,
+					    v->gpr[GPR_RDX] & mask);
+			break;
+		default:
+			result = (u64)(s64)PLINTH_ENOSYS;
+		}
+	}
+	v->gpr[GPR_RAX] = result & mask;
+	return resume_advanced(v);
+}
+
+/* --- Routing --- */
+
+struct exit_row {
+	const char *name;
+	enum handled (*handler)(struct vcpu *v);	/* NULL: nobody asked for it; the guest ends */
+	u8 order;					/* enum exit_order */
+};
+
+static const struct exit_row exit_rows[NR_EXIT_KINDS] = {
+#define EXIT_ROW(kind, text, function, asked) [EXIT_##kind] = { text, function, asked },
+	EXIT_KINDS(EXIT_ROW)
+#undef EXIT_ROW
+};
+
+const char *exit_name(unsigned kind)
+{
+	return kind < NR_EXIT_KINDS ? exit_rows[kind].name : "?";
+}
+
+/* While L2 runs: is this exit L1's? L0_FIRST kinds go to L1 by their handler's verdict. */
+static bool is_for_l1(struct vcpu *v, const struct exit_row *row)
+{
+	if (likely(v->cur == &v->ctx[0]) || row->order != L1_FIRST || !wants(&v->l1, v->exit.kind))
+		return false;
+	return !(v->l1.narrow[v->exit.kind / 64] >> (v->exit.kind % 64) & 1) || v->vm->virt->check_exit(v);
+}
+
+enum handled exit_dispatch(struct vcpu *v)
+{
+	const struct exit_row *row = &exit_rows[v->exit.kind];
+
+	if (is_for_l1(v, row))
+		return HANDLED_TO_L1;
+	if (likely(row->handler))
+		return row->handler(v);
+	vm_kill(v, "exit \"%s\" (%#x), which nobody asked for", row->name, v->exit.raw);
+	return HANDLED_KILL;
+}
+
+/* --- The lazy parts of the record --- */
+
+/* The instruction that makes exits of a kind, as the manual writes its bytes; 0: there are several. */
+static unsigned opcode_of(const struct exit *x)
+{
+	switch (x->kind) {
+	case EXIT_CPUID: return 0x0fa2;
+	case EXIT_HLT: return 0xf4;
+	case EXIT_INVD: return 0x0f08;
+	case EXIT_WBINVD: return 0x0f09;
+	case EXIT_RDPMC: return 0x0f33;
+	case EXIT_XSETBV: return 0x0f01d1;
+	case EXIT_MSR: return x->msr.write ? 0x0f30 : 0x0f32;
+	case EXIT_VMCALL: return 0x0f01d9;	/* VMMCALL; a VMCALL came as #UD, with its length */
+	default: return 0;
+	}
+}
+
+/* Length of the opcode if the four bytes at RIP begin with it, without prefixes; else 0. */
+static unsigned unprefixed_length(u32 head, unsigned opcode)
+{
+	unsigned length = opcode > 0xffff ? 3 : opcode > 0xff ? 2 : 1;
+
+	return __builtin_bswap32(head) >> (32 - 8 * length) == opcode ? length : 0;
+}
+
+static unsigned length_of(struct vcpu *v, unsigned opcode)
+{
+	u8 bytes[15];
+	unsigned avail, length, got;
+	const u8 *code = code_pointer(v, &avail);
+
+	if (!code)
+		return 0;
+	if (likely(avail >= 4)) {
+		/* One load, so that the bytes compared are the bytes that count. */
+		length = unprefixed_length(__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED), opcode);
+		if (likely(length))
+			return length;
+	}
+	got = code_fetch(v, bytes);
+	return insn_length_of(bytes, got, vcpu_mode(v), opcode);
+}
+
+bool exit_need(struct vcpu *v, u32 have)
+{
+	struct exit *x = &v->exit;
+	u32 missing = have & ~x->have;
+
+	if (!missing)
+		return true;
+	v->backend->exit_fill(v, missing);
+	missing = have & ~x->have;
+	if (missing & EXIT_LENGTH) {
+		x->insn_len = length_of(v, opcode_of(x));
+		if (!x->insn_len)
+			return false;
+		x->rip_next = v->cur->rip + x->insn_len;
+		x->have |= EXIT_LENGTH;
+	}
+	if (missing & EXIT_INSN) {
+		x->nr_insn_bytes = code_fetch(v, x->insn_bytes);
+		x->have |= EXIT_INSN;
+	}
+	return (have & ~x->have) == 0;
+}
+
+void exit_advance(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+
+	c->rip = v->exit.rip_next;
+	if (unlikely(c->rip >> 32) && vcpu_mode(v) != CPU_MODE_64)
+		c->rip = (u32)c->rip;
+	c->dirty |= CTX_IP;
+	if (unlikely(c->block.sti || c->block.mov_ss)) {
+		c->block.sti = c->block.mov_ss = false;
+		c->dirty |= CTX_BLOCK;
+	}
+	if (likely(!(c->rflags & (RFLAGS_TF | RFLAGS_RF))))
+		return;
+	if (c->rflags & RFLAGS_TF) {
+		events_raise(v, EXC_DB);
+		v->raised.payload = DR6_BS;
+		vcpu_request(v, REQUEST_EVENT);
+	}
+	c->rflags &= ~RFLAGS_RF;
+	c->dirty |= CTX_FLAGS;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Entry, exit, dispatch, and again; what is asked of a vCPU between exits; halting. Interrupts are off
+ * throughout: the physical ones are taken while the guest runs, while the CPU waits, and in the window
+ * that an EXTINT exit gets.
+ */
+#include "vcpu/run.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/smp.h"
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "vcpu/events.h"
+#include "vcpu/exits.h"
+#include "vcpu/registers.h"
+#include "vcpu/time.h"
+#include "vcpu/vm.h"
+
+void vcpu_kick(struct vcpu *v, u32 requests)
+{
+	vcpu_request(v, requests);
+	if (v->cpu != this_cpu()->index)
+		smp_kick(v->cpu);
+}
+
+/* The host's timer went off here. */
+static void on_timer(void)
+{
+	struct vcpu *v = this_cpu()->vcpu;
+
+	if (v)
+		vcpu_request(v, REQUEST_TIMER);
+}
+
+void vcpu_run_init(void)
+{
+	timer_set_handler(on_timer);
+}
+
+static void do_flush(struct vcpu *v)
+{
+	u64 wanted = __atomic_load_n(&v->vm->flush_wanted, __ATOMIC_SEQ_CST);
+
+	v->backend->flush(v);
+	__atomic_store_n(&v->flush_acked, wanted, __ATOMIC_SEQ_CST);
+	vm_flush_done(v->vm);
+}
+
+static void do_set_root(struct vcpu *v)
+{
+	if (!mmu_root(v->mmu).v)
+		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
+	else
+		v->backend->set_root(v);
+}
+
+/* Carries out what was asked. False: the guest has ended. */
+static bool do_requests(struct vcpu *v)
+{
+	u32 requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+
+	if (requests & REQUEST_END)
+		return false;
+	if (requests & REQUEST_TIMER)
+		vcpu_run_devices(v);
+	if (requests & REQUEST_SYNC_ROOT)
+		do_set_root(v);
+	if (requests & REQUEST_FLUSH)
+		do_flush(v);
+	if (requests & REQUEST_CONTROLS)
+		v->backend->program(v);
+	/* Devices that have just run may have asked for it too. */
+	requests |= __atomic_fetch_and(&v->requests, ~(u32)REQUEST_EVENT, __ATOMIC_SEQ_CST);
+	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE && !events_prepare(v))
+		vm_kill(v, "triple fault: an exception could not be delivered, nor the double fault that followed");
+	return true;
+}
+
+static bool is_wake_up(struct vcpu *v)
+{
+	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
+	       ((v->cur->rflags & RFLAGS_IF) && vcpu_interrupt_pending(v));
+}
+
+/* HLT: until an interrupt or NMI that the guest can take. The one place where this CPU idles. False: the
+ * guest has ended. */
+static bool halt(struct vcpu *v)
+{
+	while (!is_wake_up(v)) {
+		if (!v->requests)
+			cpu_wait_for_irq();
+		if (v->requests && !do_requests(v))
+			return false;
+	}
+	v->cur->activity = ACTIVITY_ACTIVE;
+	vcpu_request(v, REQUEST_EVENT);
+	return true;
+}
+
+static void trace(struct vcpu *v)
+{
+	struct exit_trace *t = &v->trace[v->trace_next++ % VCPU_TRACE_SIZE];
+	const struct exit *x = &v->exit;
+
+	t->rip = v->cur->rip;
+	t->kind = x->kind;
+	t->raw = x->raw;
+	t->info = x->kind == EXIT_STAGE2 ? x->stage2.address :
+		  x->kind == EXIT_IO ? x->io.port :
+		  x->kind == EXIT_MSR ? x->msr.index : v->gpr[GPR_RAX];
+}
+
+/* The routing's verdict on an exit becomes state. False: the guest has ended. */
+static bool settle(struct vcpu *v, enum handled how)
+{
+	switch (how) {
+	case HANDLED_RESUME:
+		return true;
+	case HANDLED_INJECT:
+		vcpu_request(v, REQUEST_EVENT);
+		return true;
+	case HANDLED_TO_L1:
+		v->vm->virt->leave(v);
+		return true;
+	case HANDLED_SLEEP:
+		return halt(v);
+	case HANDLED_KILL:
+		return false;
+	}
+	return false;
+}
+
+static bool is_step_exit(struct vcpu *v)
+{
+	return events_end_step(v, v->exit.kind == EXIT_EXCEPTION && v->exit.event.vector == EXC_DB);
+}
+
+void vcpu_run(struct vcpu *v)
+{
+	bool alive = true;
+	u64 now;
+
+	v->cpu = this_cpu()->index;
+	this_cpu()->vcpu = v;
+	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT | REQUEST_TIMER);
+	vcpu_load_cpu_state(v);
+	v->exit_tsc = rdtsc();
+	v->exit.kind = EXIT_EXTINT;
+	while (alive) {
+		/* Whoever asks for something after this look sees in_guest, and kicks. */
+		__atomic_store_n(&v->in_guest, true, __ATOMIC_SEQ_CST);
+		if (unlikely(v->requests)) {
+			v->in_guest = false;
+			alive = do_requests(v);
+			continue;
+		}
+		now = rdtsc();
+		v->time[v->exit.kind] += now - v->exit_tsc;
+		v->backend->run(v);
+		v->exit_tsc = rdtsc();
+		__atomic_store_n(&v->in_guest, false, __ATOMIC_RELEASE);
+		v->exits[v->exit.kind]++;
+		trace(v);
+		if (unlikely(v->step.on) && is_step_exit(v))
+			continue;
+		alive = settle(v, exit_dispatch(v));
+	}
+	this_cpu()->vcpu = NULL;
+	timer_disarm();
+	__atomic_sub_fetch(&v->vm->nr_running, 1, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest's clock is the host's TSC since the guest's start, in nanoseconds. The devices say when they
+ * want to be called next; the host's timer of the CPU that learnt of it is set to that.
+ */
+#include "vcpu/time.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/time.h"
+#include "console/console.h"
+#include "vcpu/vm.h"
+
+/* While typed bytes wait for room in the guest's UART. */
+#define INPUT_RETRY_NS	1000000
+
+u64 vm_now(const struct vm *vm)
+{
+	return tsc_to_ns(rdtsc() - vm->start_tsc);
+}
+
+u64 vcpu_tsc(const struct vcpu *v)
+{
+	return rdtsc() + v->l0.tsc_offset;
+}
+
+void vcpu_set_tsc(struct vcpu *v, u64 value)
+{
+	v->l0.tsc_offset = value - rdtsc();
+	vcpu_request(v, REQUEST_CONTROLS);
+}
+
+/* Sets this CPU's timer, if what the devices wait for has changed. */
+static void set_timer(struct vm *vm)
+{
+	u64 next = board_next_event(&vm->board);
+
+	if (likely(next == vm->next_event))
+		return;
+	vm->next_event = next;
+	if (next == CLOCK_NEVER)
+		timer_disarm();
+	else
+		timer_arm(vm->start_tsc + ns_to_tsc(next));
+}
+
+bool vcpu_apic_rdmsr(struct vcpu *v, u32 index, u64 *value)
+{
+	return board_rdmsr(&v->vm->board, v->index, index, vm_now(v->vm), value);
+}
+
+bool vcpu_apic_wrmsr(struct vcpu *v, u32 index, u64 value)
+{
+	bool done = board_wrmsr(&v->vm->board, v->index, index, value, vm_now(v->vm));
+
+	set_timer(v->vm);
+	return done;
+}
+
+u64 vcpu_apic_cr8(struct vcpu *v)
+{
+	return board_tpr(&v->vm->board, v->index) >> 4;
+}
+
+void vcpu_apic_set_cr8(struct vcpu *v, u8 value)
+{
+	board_set_tpr(&v->vm->board, v->index, value << 4);
+}
+
+u32 vcpu_port_read(struct vcpu *v, u16 port, unsigned size)
+{
+	u32 value = board_io_read(&v->vm->board, v->index, port, size, vm_now(v->vm));
+
+	set_timer(v->vm);
+	return value;
+}
+
+void vcpu_port_write(struct vcpu *v, u16 port, unsigned size, u32 value)
+{
+	board_io_write(&v->vm->board, v->index, port, size, value, vm_now(v->vm));
+	set_timer(v->vm);
+}
+
+u64 vcpu_mmio_read(struct vcpu *v, gpa_t at, unsigned size)
+{
+	u64 value;
+
+	if (!board_mmio_read(&v->vm->board, v->index, at, size, vm_now(v->vm), &value))
+		return ~0ull;
+	return value;
+}
+
+void vcpu_mmio_write(struct vcpu *v, gpa_t at, unsigned size, u64 value)
+{
+	if (board_mmio_write(&v->vm->board, v->index, at, size, value, vm_now(v->vm)))
+		set_timer(v->vm);
+}
+
+/* Hands typed bytes to the UART as long as it takes them. */
+static void feed_input(struct vm *vm, u64 now)
+{
+	struct vm_input *in = &vm->input;
+
+	spin_lock(&in->lock);
+	while (in->head != in->tail &&
+	       board_console_input(&vm->board, in->ring[in->head % VM_INPUT_SIZE], now))
+		in->head++;
+	spin_unlock(&in->lock);
+}
+
+bool vm_console_input(struct vm *vm, u8 byte)
+{
+	struct vm_input *in = &vm->input;
+	bool room;
+
+	spin_lock(&in->lock);
+	room = in->tail - in->head < VM_INPUT_SIZE;
+	if (room)
+		in->ring[in->tail++ % VM_INPUT_SIZE] = byte;
+	spin_unlock(&in->lock);
+	vcpu_kick(vm->vcpu[0], REQUEST_TIMER);
+	return room;
+}
+
+void vcpu_run_devices(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	u64 now = vm_now(vm);
+
+	board_tick(&vm->board, now);
+	if (unlikely(vm->input.head != vm->input.tail))
+		feed_input(vm, now);
+	vm->next_event = 0;		/* the timer has run out or was for somebody else: set it anew */
+	set_timer(vm);
+	if (unlikely(vm->input.head != vm->input.tail))
+		timer_arm(rdtsc() + ns_to_tsc(INPUT_RETRY_NS));
+}
+
+bool vcpu_interrupt_pending(struct vcpu *v)
+{
+	return board_interrupt_pending(&v->vm->board, v->index);
+}
+
+int vcpu_interrupt_accept(struct vcpu *v)
+{
+	return board_interrupt_accept(&v->vm->board, v->index);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The neutral vCPU (docs/vcpu.md): what every guest needs, whatever the vendor below and whatever
+ * virtual architecture above. Two contexts, a set of controls for each owner, one exit record, one form of
+ * event. The hardware's blocks belong to the backend.
+ */
+#pragma once
+
+#include "emulate/decode.h"
+#include "include/assert.h"
+#include "include/event.h"
+#include "include/types.h"
+#include "include/x86/segment.h"
+#include "mm/format/format.h"
+#include "mm/pagewalk/pagewalk.h"
+#include "mm/shadow/mmu.h"
+#include "vcpu/exit.h"
+
+struct vm;
+struct vcpu;
+struct vcpu_backend;
+
+/* Register groups: a cpu_ctx is a cache of its hardware block, moved by group. */
+enum ctx_group {
+	CTX_IP		= BIT(0),	/* rip */
+	CTX_FLAGS	= BIT(1),
+	CTX_SP		= BIT(2),
+	CTX_CS_SS	= BIT(3),
+	CTX_SEGS	= BIT(4),	/* ES DS, FS GS, LDTR TR */
+	CTX_TABLES	= BIT(5),	/* GDTR IDTR */
+	CTX_CR0_CR4	= BIT(6),
+	CTX_CR2		= BIT(7),
+	CTX_CR3		= BIT(8),
+	CTX_EFER	= BIT(9),
+	CTX_PAT		= BIT(10),
+	CTX_DR		= BIT(11),	/* DR6 DR7 */
+	CTX_PDPTR	= BIT(12),
+	CTX_SYSENTER	= BIT(13),
+	CTX_LOADSAVE	= BIT(14),	/* KERNEL_GS_BASE STAR LSTAR CSTAR SFMASK */
+	CTX_DEBUGCTL	= BIT(15),
+	CTX_BLOCK	= BIT(16),
+	CTX_ALL		= BITS(16, 0),
+};
+
+enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
+
+/* A level's x86 state as that guest owns it. An unusable segment has P = 0; CPL is SS.DPL, always. */
+struct cpu_ctx {
+	u32 available, dirty;	/* enum ctx_group */
+	u64 rip, rflags, rsp;
+	u64 cr0, cr2, cr3, cr4, efer, pat, debugctl, dr6, dr7;
+	u64 pdptr[4];
+	struct { u64 cs, esp, eip; } sysenter;
+	u64 kernel_gs_base, star, lstar, cstar, sfmask;
+	struct segment seg[NR_SEGMENTS];
+	struct table gdtr, idtr;
+	struct { bool sti, mov_ss, nmi; } block;
+	u8 activity;		/* enum activity: Plinth's run loop honours it, no hardware needed */
+	u64 pending_debug;	/* VMX's pending debug exceptions in DR6 form; 0 for SVM */
+	void *hw;		/* the backend's block */
+};
+
+enum intr_gate { GATE_L2_IF, GATE_L1_IF_AT_ENTRY, GATE_ALWAYS };
+enum cr8_owner { CR8_L1_APIC, CR8_EXITS, CR8_OWN };
+
+/* What one owner (L0 or L1) asks for while a context runs. Hardware gets the union of both owners'. */
+struct controls {
+	u64 wants[2], narrow[2];	/* a bit for each exit_kind; narrow: ask virt_ops->check_exit */
+	u32 exceptions;			/* a bit for each vector */
+	u32 pf_mask, pf_match;
+	u16 cr_read, cr_write, dr_read, dr_write;
+	u64 cr_mask[2], cr_shadow[2];	/* CR0, CR4: the guest reads (value & ~mask) | (shadow & mask) */
+	u8 intr_gate;			/* enum intr_gate */
+	bool intr_exits, intr_ack, nmi_exits, nmi_virtual, init_exits;
+	struct { bool on, ign_tpr; u8 vector, prio; } virq;	/* L1's virtual interrupt for its L2 */
+	u8 cr8, tpr, tpr_threshold;	/* cr8: enum cr8_owner */
+	u64 tsc_offset, tsc_ratio, timer_deadline;
+	struct { const struct page_format *format; u64 root; u32 tag, context; bool ad; } stage2;
+};
+
+/* Work for a vCPU before its next entry: the one word that the fast path tests. Set atomically, by anyone. */
+enum vcpu_request {
+	REQUEST_KICK		= BIT(0),	/* only: look at the others */
+	REQUEST_FLUSH		= BIT(1),	/* flush the TLB, then acknowledge */
+	REQUEST_EVENT		= BIT(2),	/* something may have to be injected */
+	REQUEST_SYNC_ROOT	= BIT(3),	/* the mmu's root changed */
+	REQUEST_TIMER		= BIT(4),	/* a deadline of a device has passed */
+	REQUEST_CONTROLS	= BIT(5),	/* controls changed: the backend must program them */
+	REQUEST_END		= BIT(6),	/* the guest has ended */
+};
+
+struct exit_trace {
+	u64 rip, info;
+	u32 raw;
+	u8 kind;
+};
+#define VCPU_TRACE_SIZE 64	/* a power of two */
+
+/*
+ * The walk memo: where the instruction at RIP was found the last time. Valid if the slots are the same, the
+ * paging is the same and each entry that led there still reads the same: what a walk would find.
+ */
+struct walk_memo {
+	bool valid;
+	u8 nr_entries;
+	u32 slots_generation;
+	u64 page, cr3;		/* linear address of the page */
+	const u8 *code;		/* host pointer to the page */
+	struct { const u64 *at; u64 was; } entry[5];
+};
+
+struct vcpu {
+	u64 gpr[NR_GPRS];	/* fixed offset 0: the entry code stores here; RSP's slot is not used */
+	struct cpu_ctx *cur;
+	u32 requests;		/* enum vcpu_request, atomic */
+	const struct vcpu_backend *backend;
+	struct vm *vm;
+	unsigned index;		/* in its VM */
+	struct exit exit;
+	struct cpu_ctx ctx[2];	/* L1, L2 */
+	struct controls l0, l1;	/* l1 is valid while L2 runs */
+	struct event inject, interrupted, raised;	/* raised: a fault of emulation, not yet L1-checked */
+	bool gif, init_pending, entry_pending, in_guest, paging_stale;
+	u8 nmi_pending;
+	struct { bool armed; u64 rip; } nmi_iret;	/* an IRET that ends NMI blocking is being executed */
+	struct { bool on, tf; } step;	/* Plinth's own single step; the guest's TF */
+	bool intr_window, nmi_window;	/* asked of the backend */
+	struct pagewalk gva_walk, ngpa_walk;
+	struct mmu root_mmu, nested_mmu, *mmu;
+	struct walk_memo memo;
+	unsigned cpu;		/* index of the host CPU that runs it */
+	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */
+	u64 exit_tsc, entry_tsc;
+	u64 exits[NR_EXIT_KINDS], time[NR_EXIT_KINDS];	/* number, and TSC ticks from exit to entry */
+	unsigned trace_next;
+	struct exit_trace trace[VCPU_TRACE_SIZE];
+};
+static_assert(offsetof(struct vcpu, gpr) == 0, "the entry code relies on it");
+
+/* How a handler ends. */
+enum handled {
+	HANDLED_RESUME,		/* go on in the guest */
+	HANDLED_INJECT,		/* vcpu->raised holds a fault for the guest */
+	HANDLED_TO_L1,		/* an exit to L1 */
+	HANDLED_SLEEP,		/* nothing to run until an event comes */
+	HANDLED_KILL,		/* the guest has been ended by vm_end() */
+};
+
+#include "vcpu/backend.h"
+
+/* Makes the groups of the current context available, from the hardware's block. */
+static inline void ctx_need(struct vcpu *v, u32 groups)
+{
+	u32 missing = groups & ~v->cur->available;
+
+	if (missing)
+		v->backend->load(v, missing);
+}
+
+/* Says that the groups (which are available) were changed: the next entry writes them. */
+static inline void ctx_dirty(struct vcpu *v, u32 groups)
+{
+	v->cur->dirty |= groups;
+}
+
+static inline void vcpu_request(struct vcpu *v, u32 requests)
+{
+	__atomic_or_fetch(&v->requests, requests, __ATOMIC_SEQ_CST);
+}
+
+/* The same, for a vCPU that may be running or halted elsewhere: it notices at once. */
+void vcpu_kick(struct vcpu *v, u32 requests);
+
+static inline bool wants(const struct controls *c, unsigned kind)
+{
+	return c->wants[kind / 64] >> (kind % 64) & 1;
+}
+
+static inline void want(struct controls *c, unsigned kind)
+{
+	c->wants[kind / 64] |= BIT(kind % 64);
+}
+
+/* CPL, and the mode in which instructions are decoded. Need CTX_CS_SS (and CR0, EFER, FLAGS). */
+unsigned vcpu_cpl(struct vcpu *v);
+enum cpu_mode vcpu_mode(struct vcpu *v);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The life of a guest: made, started by whoever owns CPUs, ended once, taken apart. */
+#include "vcpu/vm.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/memory.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/time.h"
+#include "console/console.h"
+#include "include/x86/cr.h"
+#include "include/x86/exception.h"
+#include "include/x86/msr.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "vcpu/registers.h"
+#include "vcpu/report.h"
+
+/* Exits that L0 always wants: what would touch the host, or that the guest must not see the host's of. */
+static const u8 l0_wants[] = {
+	EXIT_EXTINT, EXIT_NMI, EXIT_INIT, EXIT_TRIPLE_FAULT, EXIT_CPUID, EXIT_HLT, EXIT_INVD, EXIT_WBINVD,
+	EXIT_RDPMC, EXIT_RSM, EXIT_MONITOR, EXIT_MWAIT, EXIT_XSETBV, EXIT_IO, EXIT_MSR, EXIT_SVM_INSN,
+	EXIT_VMX_INSN, EXIT_VMCALL, EXIT_CR_READ, EXIT_CR_WRITE,
+};
+
+static void init_controls(struct vcpu *v)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(l0_wants); i++)
+		want(&v->l0, l0_wants[i]);
+	/* #DB and #AC: a guest could make the CPU deliver them for ever (CVE-2015-5307, CVE-2015-8104).
+	 * #UD: VMCALL. #MC: the host's. */
+	v->l0.exceptions = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_UD) | BIT(EXC_MC);
+	v->l0.cr_write = BIT(0) | BIT(4) | BIT(8);
+	v->l0.cr_read = BIT(8);
+	v->l0.cr8 = CR8_L1_APIC;
+	v->l0.intr_gate = GATE_L2_IF;
+	v->l0.tsc_offset = -v->vm->start_tsc;
+}
+
+/* --- What the devices ask of the vCPUs (called with the board locked). --- */
+
+static void on_console_out(void *ctx, const u8 *bytes, size_t n)
+{
+	struct vm *vm = ctx;
+
+	console_guest_write(vm->sole ? NULL : vm->name, bytes, n);
+}
+
+static void on_debug_out(void *ctx, u8 byte)
+{
+	on_console_out(ctx, &byte, 1);
+}
+
+static void on_power(void *ctx, enum board_power what, u32 value)
+{
+	static const u8 end[] = {
+		[BOARD_OFF] = VM_POWERED_OFF, [BOARD_RESET] = VM_RESET, [BOARD_DEBUG_EXIT] = VM_DEBUG_EXIT,
+	};
+
+	vm_end(ctx, end[what], value);
+}
+
+static void on_kick(void *ctx, unsigned vcpu)
+{
+	struct vm *vm = ctx;
+
+	vcpu_kick(vm->vcpu[vcpu], REQUEST_EVENT);
+}
+
+static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery, u8 vector)
+{
+	struct vcpu *v = ((struct vm *)ctx)->vcpu[vcpu];
+
+	if (delivery != APIC_NMI)
+		return;		/* INIT and start-up IPIs: a guest has one vCPU today, and they are for others */
+	if (v->nmi_pending < 2)
+		v->nmi_pending++;
+	vcpu_kick(v, REQUEST_EVENT);
+}
+
+static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
+{
+	struct vm *vm = ctx;
+	u64 ticks = tsc - vm->vcpu[vcpu]->l0.tsc_offset - vm->start_tsc;
+
+	return (s64)ticks <= 0 ? 0 : tsc_to_ns(ticks);
+}
+
+static const struct board_ops board_ops = {
+	.console_out = on_console_out,
+	.debug_out = on_debug_out,
+	.power = on_power,
+	.kick = on_kick,
+	.apic_event = on_apic_event,
+	.tsc_to_ns = on_tsc_to_ns,
+};
+
+/* --- TLB flushes --- */
+
+/* Has every vCPU carried out the flushes up to number `wanted`, or will it before it enters again? */
+static bool is_flushed(const struct vm *vm, u64 wanted)
+{
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		const struct vcpu *v = vm->vcpu[i];
+
+		if (v && __atomic_load_n(&v->flush_acked, __ATOMIC_SEQ_CST) < wanted &&
+		    __atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST))
+			return false;
+	}
+	return true;
+}
+
+static u64 ask_for_flush(struct vm *vm)
+{
+	u64 wanted = __atomic_add_fetch(&vm->flush_wanted, 1, __ATOMIC_SEQ_CST);
+
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpu[i])
+			vcpu_kick(vm->vcpu[i], REQUEST_FLUSH);
+	return wanted;
+}
+
+static bool on_mmu_flush(void *ctx, u64 epoch)
+{
+	struct vm *vm = ctx;
+	u64 wanted = ask_for_flush(vm);
+
+	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. */
+	__atomic_store_n(&vm->mmu_epoch, epoch, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vm->mmu_epoch_wanted, wanted, __ATOMIC_SEQ_CST);
+	return is_flushed(vm, wanted) &&
+	       __atomic_compare_exchange_n(&vm->mmu_epoch_wanted, &wanted, 0, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+static const struct mmu_ops mmu_ops = { .flush = on_mmu_flush };
+
+void vm_flush_done(struct vm *vm)
+{
+	u64 wanted = __atomic_load_n(&vm->mmu_epoch_wanted, __ATOMIC_SEQ_CST);
+
+	if (likely(!wanted) || !is_flushed(vm, wanted))
+		return;
+	if (__atomic_compare_exchange_n(&vm->mmu_epoch_wanted, &wanted, 0, false, __ATOMIC_SEQ_CST,
+					__ATOMIC_SEQ_CST))
+		mmu_flushed(&vm->mmu, vm->mmu_epoch);
+}
+
+void vm_flush(struct vm *vm, struct vcpu *self)
+{
+	u64 wanted = ask_for_flush(vm);
+
+	while (!is_flushed(vm, wanted))
+		cpu_pause();
+	vm_flush_done(vm);
+}
+
+/* --- The end --- */
+
+void vm_end(struct vm *vm, enum vm_end how, u32 value)
+{
+	u32 runs = VM_RUNS;
+
+	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return;
+	vm->exit_value = value;
+	if (how == VM_POWERED_OFF)
+		kprintf("guest %s: ended: powered off", vm->name);
+	else if (how == VM_RESET)
+		kprintf("guest %s: ended: reset", vm->name);
+	else if (how == VM_DEBUG_EXIT)
+		kprintf("guest %s: ended: debug exit %#04x", vm->name, value);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(vm->vcpu[i], REQUEST_END);
+}
+
+void vm_kill(struct vcpu *v, const char *format, ...)
+{
+	char why[VM_WHY_SIZE];
+	va_list args;
+
+	if (v->vm->state != VM_RUNS)
+		return;
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	kprintf("guest %s: ended: killed: %s", v->vm->name, why);
+	report_vcpu(v);
+	vm_end(v->vm, VM_KILLED, 0);
+}
+
+/* --- Making --- */
+
+static struct cpuid_leaf host_cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf);
+
+	return (struct cpuid_leaf){ r.eax, r.ebx, r.ecx, r.edx };
+}
+
+static void *take(u64 size)
+{
+	hpa_t at = frames_alloc(&host_frames, ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE, PAGE_SIZE, 0);
+
+	return at.v ? memset(phys_to_virt(at), 0, ALIGN_UP(size, PAGE_SIZE)) : NULL;
+}
+
+static void give_back(void *p, u64 size)
+{
+	if (p)
+		frames_free(&host_frames, virt_to_phys(p), ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
+}
+
+/* What a reset leaves (SDM vol. 3A, "Processor State After Reset"). */
+static void reset_context(struct cpu_ctx *c)
+{
+	for (unsigned i = 0; i < NR_SEGMENTS; i++)
+		c->seg[i] = (struct segment){ .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE |
+						      SEG_TYPE_ACCESSED, .limit = 0xffff };
+	c->seg[SEG_CS] = (struct segment){ 0xf000, SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE |
+					   SEG_TYPE_ACCESSED, 0xffff, 0xffff0000 };
+	c->seg[SEG_LDTR] = (struct segment){ .attr = SEG_ATTR_P | 2, .limit = 0xffff };
+	c->seg[SEG_TR] = (struct segment){ .attr = SEG_ATTR_P | 11, .limit = 0xffff };
+	c->gdtr = c->idtr = (struct table){ .limit = 0xffff };
+	c->rip = 0xfff0;
+	c->rflags = RFLAGS_FIXED;
+	c->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	c->pat = PAT_RESET;
+	c->dr6 = DR6_FIXED;
+	c->dr7 = DR7_FIXED;
+	c->available = c->dirty = CTX_ALL;
+}
+
+static struct vcpu *create_vcpu(struct vm *vm, unsigned index, const struct page_format *stage2)
+{
+	struct vcpu *v = take(sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->vm = vm;
+	v->backend = vm->backend;
+	v->index = index;
+	v->cur = &v->ctx[0];
+	v->gif = true;
+	v->paging_stale = true;
+	v->gva_walk.ops = v->ngpa_walk.ops = &vcpu_walk_ops;
+	v->gva_walk.ctx = v->ngpa_walk.ctx = v;
+	v->gva_walk.pdptr_in_memory = vm->backend->caps->pdptr_in_memory;
+	v->mmu = &v->root_mmu;
+	init_controls(v);
+	reset_context(v->cur);
+	if (!mmu_init(&v->root_mmu, &vm->mmu, stage2, NULL) || !vm->backend->ctx_create(v, v->cur)) {
+		give_back(v, sizeof(*v));
+		return NULL;
+	}
+	msr_pass_through(v);
+	return v;
+}
+
+struct vm *vm_create(const struct vm_config *config)
+{
+	struct vm *vm = take(sizeof(*vm));
+	const struct page_format *stage2;
+
+	if (!vm)
+		return NULL;
+	snprintf(vm->name, sizeof(vm->name), "%s", config->name);
+	vm->backend = config->backend;
+	vm->sole = config->sole;
+	vm->nr_vcpus = config->nr_vcpus;
+	vm->start_tsc = rdtsc();
+	slots_init(&vm->slots);
+	fmt_set_init(&vm->formats);
+	msr_state_init(&vm->msrs);
+	cpuid_policy_init(&vm->cpuid, host_cpuid, vm->nr_vcpus, false);
+	mmu_vm_init(&vm->mmu, &vm->slots, &host_frames, config->mmu_frames, &mmu_ops, vm);
+	stage2 = fmt_find(&vm->formats, vm->backend->stage2_mode());
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		vm->vcpu[i] = create_vcpu(vm, i, stage2);
+		if (!vm->vcpu[i]) {
+			vm_destroy(vm);
+			return NULL;
+		}
+	}
+	board_init(&vm->board, &(struct board_config){
+		.memory_below_4g = config->memory_below_4g,
+		.memory_above_4g = config->memory_above_4g,
+		.nr_vcpus = vm->nr_vcpus,
+		.unix_time = config->unix_time,
+		.ops = &board_ops,
+		.ctx = vm,
+	});
+	return vm;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		struct vcpu *v = vm->vcpu[i];
+
+		if (!v)
+			continue;
+		mmu_finish(&v->root_mmu);
+		vm->backend->ctx_destroy(v, &v->ctx[0]);
+		give_back(v, sizeof(*v));
+	}
+	mmu_vm_destroy(&vm->mmu);
+	give_back(vm, sizeof(*vm));
+}
+
+u64 vm_overhead(const struct vm *vm)
+{
+	return ALIGN_UP(sizeof(*vm), PAGE_SIZE) + vm->nr_vcpus * ALIGN_UP(sizeof(struct vcpu), PAGE_SIZE);
+}
