@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 files build/guests/NAME.elf.
 # TAP_GUESTS end with a plan and the debug exit; the others end, or don't, in their own way.
-TAP_GUESTS   := boot cpuid hypercall exceptions timers uart mmio
+TAP_GUESTS   := boot cpuid hypercall exceptions paging interrupts timers uart mmio \
+                prefixes fpu selfmod
 OTHER_GUESTS := bench triple reset-i8042 reset-cf9 poweroff heartbeat
 GUEST_BUILD  := $(BUILD)/guests
 GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -mno-red-zone \
