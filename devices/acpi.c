@@ -143,7 +143,7 @@ static_assert(sizeof(struct acpi_fadt) == 244, "ACPI, FADT of revision 3");
  *	Scope (\_SB_) {
  *		Device (PCI0) {
  *			Name (_HID, EisaId ("PNP0A03"))
- *			Name (_ADR, 0)  Name (_UID, 0)  Name (_BBN, 0)
+ *			Name (_UID, 0)  Name (_BBN, 0)
  *			Name (_CRS, ResourceTemplate () {
  *				WordBusNumber 0-0xff
  *				IO 0xcf8-0xcff
@@ -155,10 +155,9 @@ static_assert(sizeof(struct acpi_fadt) == 244, "ACPI, FADT of revision 3");
  */
 static const u8 definition_block[] = {
 	0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, PM_SLEEP_S5, 0x00, 0x00, 0x00,
-	0x10, 0x49, 0x08, '\\', '_', 'S', 'B', '_',
-	0x5b, 0x82, 0x40, 0x08, 'P', 'C', 'I', '0',
+	0x10, 0x43, 0x08, '\\', '_', 'S', 'B', '_',
+	0x5b, 0x82, 0x4a, 0x07, 'P', 'C', 'I', '0',
 	0x08, '_', 'H', 'I', 'D', 0x0c, 0x41, 0xd0, 0x0a, 0x03,
-	0x08, '_', 'A', 'D', 'R', 0x00,
 	0x08, '_', 'U', 'I', 'D', 0x00,
 	0x08, '_', 'B', 'B', 'N', 0x00,
 	0x08, '_', 'C', 'R', 'S', 0x11, 0x48, 0x05, 0x0a, 0x54,
