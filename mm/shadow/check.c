@@ -59,6 +59,8 @@ static bool check_link(struct checker *c, struct mmu_page *page, unsigned index,
 		return fails(c, page, index, "link to a page of another role");
 	if (child->gfn != mmu_entry_gfn(page, index))
 		return fails(c, page, index, "link to a page of another gfn");
+	if (fmt_rights(host, entry, page->role.level) != fmt_narrow(host, FMT_EVERY_RIGHT))
+		return fails(c, page, index, "link that takes rights away");
 	child->seen++;
 	return true;
 }

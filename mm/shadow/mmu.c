@@ -211,7 +211,7 @@ static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, un
 {
 	const struct page_format *host = mmu->host;
 	struct mmu_page *page = mmu->root;
-	unsigned target = leaf_level(host, slot, info->gpa.v), granted = FMT_EVERY_RIGHT;
+	unsigned target = leaf_level(host, slot, info->gpa.v);
 
 	for (;;) {
 		unsigned level = page->role.level;
@@ -221,12 +221,11 @@ static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, un
 		info->level = (u8)level;
 		if (entry) {
 			bool leaf = fmt_is_leaf(host, entry, level);
-			unsigned rights = granted & fmt_rights(host, entry, level);
 
-			if (leaf && fmt_allows(host, rights, access))
+			/* Links grant everything, so what a leaf grants is what is granted. */
+			if (leaf && fmt_allows(host, fmt_rights(host, entry, level), access))
 				return stalled(mmu);
 			if (!leaf && level > target) {
-				granted = rights;
 				page = mmu_entry_child(mmu->vm, page, index);
 				continue;
 			}

@@ -753,6 +753,7 @@ static void test_checker(void **state)
 	damage(m, &directory->table[0], 0xffff000 | 0x27, "isn't the pool's");
 	damage(m, &directory->table[0], m->vm.pool.free->hpa.v | 0x27, "isn't live");
 	damage(m, &directory->table[0], directory->hpa.v | 0x27, "another role");
+	damage(m, &directory->table[0], directory->table[0] & ~2ull, "takes rights away");
 	damage(m, &m->vm.pool.free->table[7], 1, "isn't empty");
 	damage(m, &table->gfn, 512, "another gfn");
 	damage(m, &m->cpu[0].view.root->gfn, 512, "isn't found by its key");
