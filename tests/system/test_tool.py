@@ -15,6 +15,7 @@ stream = importlib.import_module("rig.stream")
 guest = importlib.import_module("rig.guest")
 image = importlib.import_module("rig.image")
 machine = importlib.import_module("rig.machine")
+session = importlib.import_module("rig.session")
 
 
 @pytest.mark.parametrize("words, sentence", [
@@ -168,6 +169,35 @@ def test_expect_across_pieces():
     watcher = stream.Watcher("ab+c$")
     assert not watcher.feed(b"a") and not watcher.feed(b"b\nbc")
     assert watcher.feed(b"\nabb") is False and watcher.feed(b"c")
+
+
+def typed(typist, now):
+    """What is typed at this time, until nothing more is due."""
+    text = b""
+    while byte := typist.byte_due(now):
+        text += byte
+    return text
+
+
+def test_typist_waits_for_what_it_was_told():
+    typist = session.Typist([("after", "a#"), ("after", "b#"), ("input", b"one"), ("after", "b#"),
+                             ("input", b"two")])
+    typist.heard(b"b# a# b# ", 0)
+    assert typed(typist, 100) == b""            # b# has to come behind a#
+    typist.heard(b"b#", 100)
+    assert typed(typist, 100) == b"one" and typed(typist, 200) == b""
+    typist.heard(b"one\nb#", 200)
+    assert typed(typist, 200) == b"two"
+
+
+def test_typist_without_condition_waits_for_silence():
+    typist = session.Typist([("input", b"one"), ("input", b""), ("input", b"two")])
+    assert typed(typist, 100) == b""            # nothing was printed yet
+    typist.heard(b"x", 100)
+    assert typed(typist, 100.9) == b"" and typed(typist, 101) == b"one"
+    assert typed(typist, 101.9) == b""
+    typist.byte_due(102)
+    assert typed(typist, 103) == b"two" and typed(typist, 200) == b""
 
 
 def test_guest_text():

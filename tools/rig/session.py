@@ -43,36 +43,42 @@ class Typist:
         self.watcher = None
         self.pending = b""
         self.settled = None         # an input without a condition waits until this time
-        self.next_step()
+        self.watch_for_next()
 
-    def next_step(self):
-        self.settled = None
-        if self.script and self.script[0][0] == "after":
+    def next_is(self, kind):
+        return bool(self.script) and self.script[0][0] == kind
+
+    def watch_for_next(self):
+        self.watcher = None
+        if self.next_is("after"):
             self.watcher = stream.Watcher(self.script.pop(0)[1])
-        else:
-            self.watcher = None
-
-    def heard(self, data, now):
-        self.settled = now + SETTLED_SECONDS
-        if self.watcher and self.watcher.feed(data):
-            self.watcher = None
-            self.take_input()
 
     def take_input(self):
-        if self.script and self.script[0][0] == "input":
-            self.pending += self.script.pop(0)[1]
+        self.pending = self.script.pop(0)[1]
+        if not self.pending:
+            self.watch_for_next()
+
+    def heard(self, data, now):
+        """The guest has printed this."""
+        self.settled = now + SETTLED_SECONDS
+        if not self.watcher or not self.watcher.feed(data):
+            return
+        self.watcher = None
+        if self.next_is("input"):
+            self.take_input()
+        else:
+            self.watch_for_next()
 
     def byte_due(self, now):
         """The next byte to type, or nothing."""
-        if not self.pending and not self.watcher and self.settled and now >= self.settled:
+        waits = self.pending or self.watcher or self.settled is None or now < self.settled
+        if not waits and self.next_is("input"):
             self.take_input()
         byte, self.pending = self.pending[:1], self.pending[1:]
         if byte and not self.pending:
-            self.next_step()
+            self.settled = now + SETTLED_SECONDS
+            self.watch_for_next()
         return byte
-
-    def is_busy(self):
-        return bool(self.pending or self.script)
 
 
 class Terminal:
