@@ -148,6 +148,7 @@ static void test_reserve_rounds_outwards(void **state)
 	assert_int_equal(frames_available(&frames), 0xd000);
 	assert_true(frames_reserve(&frames, HPA(0x1f001), ~0ull));
 	assert_int_equal(frames_available(&frames), 0xc000);
+	assert_true(frames_reserve(&frames, HPA(~0ull), 2));
 	assert_true(frames_reserve(&frames, HPA(0x15000), 0));
 	assert_int_equal(frames_available(&frames), 0xc000);
 	assert_true(frames_reserve(&frames, HPA(0), 0x100000));
@@ -197,6 +198,24 @@ static void test_full_table(void **state)
 	model_set(FIRST, 1, false);
 	model_set(FIRST + 3, 1, true);
 	check_table();
+}
+
+/* With a full table nothing is taken out of the middle of a range: the next that fits serves. */
+static void test_alloc_from_full_table(void **state)
+{
+	u64 last = FIRST + 4 * FRAMES_MAX_RANGES;
+
+	/* Frames 17 to 19, 21 to 23, … are free, and 18, 22, … are their middles. */
+	for (u64 i = FIRST; i < last - 4; i += 4)
+		assert_true(frames_add(&frames, HPA((i + 1) << 12), 0x3000));
+	assert_true(frames_add(&frames, HPA(last << 12), 0x3000));
+	assert_int_equal(frames.nr, FRAMES_MAX_RANGES);
+	/* A multiple of 4 only begins the last range; an even one is the middle of any other. */
+	assert_int_equal(frames_alloc(&frames, 1, 0x4000, 0).v, last << 12);
+	assert_int_equal(frames_alloc(&frames, 1, 0x2000, 0).v, (last + 2) << 12);
+	assert_int_equal(frames_alloc(&frames, 1, 0x2000, 0).v, 0);
+	assert_int_equal(frames_alloc(&frames, 3, 0x1000, 0).v, (FIRST + 1) << 12);
+	assert_int_equal(frames_alloc(&frames, 1, 0x2000, 0).v, (FIRST + 6) << 12);
 }
 
 /* Every second frame comes back: far more runs than rows. Nothing may be lost. */
@@ -302,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reserve_rounds_outwards, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_align_and_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full_table, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_alloc_from_full_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_never_loses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_alloc_unparks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_random_against_bitmap, set_up, tear_down),

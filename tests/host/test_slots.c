@@ -225,6 +225,7 @@ static void test_copy_is_all_or_nothing(void **state)
 	assert_int_equal(out[0], 0x11);
 	assert_true(slots_read(&slots, GPA(100 * PAGE), out, 0));
 	assert_true(slots_write(&slots, GPA(100 * PAGE), in, 0));
+	assert_true(slots_write_any(&slots, GPA(100 * PAGE), in, 0));
 	assert_true(slots_write_any(&slots, GPA(PAGE - 1), in, 2));
 	expected[PAGE - 1] = expected[8 * PAGE] = 0xa5;
 	assert_memory_equal(host_memory, expected, sizeof(expected));
