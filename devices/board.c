@@ -168,9 +168,9 @@ void board_init(struct board *board, const struct board_config *config)
 
 /* ---- ports ---- */
 
-static u8 read_byte(struct board *board, u16 port, u64 now)
+static u8 read_device(struct board *board, enum device device, u16 port, u64 now)
 {
-	switch (device_at(port)) {
+	switch (device) {
 	case PIC:
 		return pic_read(&board->pic, port);
 	case PIT:
@@ -219,17 +219,28 @@ static u32 low_bytes(u32 value, unsigned size)
 	return size < 4 ? value & ((1u << 8 * size) - 1) : value;
 }
 
-static u32 read_port(struct board *board, u16 port, unsigned size, u64 now)
+static u32 read_wide(struct board *board, u16 port, unsigned size, u64 now)
 {
 	enum device device = device_at(port);
 	u32 value = 0;
 
-	if (likely(size == 1))
-		return read_byte(board, port, now);
 	if (device >= WHOLE)
 		return low_bytes(read_whole(board, device, port, size, now), size);
 	for (unsigned i = 0; i < size; i++)
-		value |= (u32)read_byte(board, port + i, now) << 8 * i;
+		value |= (u32)read_device(board, device_at(port + i), port + i, now) << 8 * i;
+	return value;
+}
+
+static u32 read_one(struct board *board, u16 port, u64 now)
+{
+	enum device device = device_at(port);
+	u8 value;
+
+	if (device == NOTHING)
+		return 0xff;
+	spin_lock(&board->lock);
+	value = read_device(board, device, port, now);
+	spin_unlock(&board->lock);
 	return value;
 }
 
@@ -237,10 +248,10 @@ u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u
 {
 	u32 value;
 
-	if (size == 1 && device_at(port) == NOTHING)
-		return 0xff;
+	if (likely(size == 1))
+		return read_one(board, port, now);
 	spin_lock(&board->lock);
-	value = read_port(board, port, size, now);
+	value = read_wide(board, port, size, now);
 	spin_unlock(&board->lock);
 	return value;
 }
@@ -382,7 +393,9 @@ bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned siz
 	if (!is_lapic && !is_ioapic_page(at))
 		return false;
 	spin_lock(&board->lock);
-	if (is_lapic)
+	if (is_lapic && lapic_is_eoi(at.v & ~PAGE_MASK, size))
+		lapic_eoi(lapic);
+	else if (is_lapic)
 		lapic_write(lapic, at.v & ~PAGE_MASK, size, value, now);
 	else
 		ioapic_write(&board->ioapic, at.v & ~PAGE_MASK, size, value);

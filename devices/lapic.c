@@ -44,7 +44,7 @@ static void clear_vector(struct vector_set *set, unsigned vector)
 }
 
 /* SDM vol. 3A, "Task and Processor Priorities". */
-static void update_ppr(struct lapic *lapic)
+static inline void update_ppr(struct lapic *lapic)
 {
 	int served = vector_set_highest(&lapic->isr);
 	u32 class = served < 0 ? 0 : served & 0xf0;
@@ -235,14 +235,19 @@ static void end_level(struct lapic *lapic, unsigned vector)
 
 void lapic_eoi(struct lapic *lapic)
 {
-	int vector = vector_set_highest(&lapic->isr);
+	struct vector_set *isr = &lapic->isr;
+	unsigned word, number;
 
-	if (vector < 0)
+	if (!isr->summary)
 		return;
-	clear_vector(&lapic->isr, vector);
+	word = highest_bit(isr->summary);
+	number = highest_bit(isr->word[word]);
+	isr->word[word] ^= 1u << number;
+	if (!isr->word[word])
+		isr->summary ^= 1u << word;
 	update_ppr(lapic);
-	if (unlikely(lapic->tmr[vector >> 5] & 1u << (vector & 31)))
-		end_level(lapic, vector);
+	if (unlikely(lapic->tmr[word] >> number & 1))
+		end_level(lapic, word * 32 | number);
 }
 
 void lapic_set_tpr(struct lapic *lapic, u8 tpr)
@@ -495,10 +500,6 @@ u64 lapic_read(struct lapic *lapic, u32 offset, unsigned size, u64 now)
 
 void lapic_write(struct lapic *lapic, u32 offset, unsigned size, u64 value, u64 now)
 {
-	if (likely(offset == APIC_EOI && size == 4)) {
-		lapic_eoi(lapic);
-		return;
-	}
 	lapic_tick(lapic, now);
 	if (size < 4 || (offset & 15))
 		return;

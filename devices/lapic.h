@@ -84,6 +84,12 @@ void lapic_set_tpr(struct lapic *lapic, u8 tpr);
 
 void lapic_tick(struct lapic *lapic, u64 now);
 
+/* The most frequent write of all; lapic_write() takes it too. */
+static inline bool lapic_is_eoi(u32 offset, unsigned size)
+{
+	return offset == APIC_EOI && size == 4;
+}
+
 static inline bool lapic_is_enabled(const struct lapic *lapic)
 {
 	return lapic->base & APIC_BASE_ENABLE;
@@ -99,14 +105,20 @@ static inline bool lapic_is_software_enabled(const struct lapic *lapic)
 	return lapic->svr & APIC_SVR_ENABLE;
 }
 
+/* The number of the highest bit of `bits`, which isn't 0. (As an XOR it is one BSR.) */
+static inline unsigned highest_bit(u32 bits)
+{
+	return __builtin_clz(bits) ^ 31;
+}
+
 static inline int vector_set_highest(const struct vector_set *set)
 {
 	unsigned word;
 
 	if (!set->summary)
 		return -1;
-	word = 31 - __builtin_clz(set->summary);
-	return word * 32 + 31 - __builtin_clz(set->word[word]);
+	word = highest_bit(set->summary);
+	return word * 32 | highest_bit(set->word[word]);
 }
 
 /* The highest vector that may be delivered now, being above the processor priority; -1 = none. */
