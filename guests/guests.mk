@@ -1,35 +1,55 @@
 # SPDX-License-Identifier: MIT
 # Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 files build/guests/NAME.elf.
 # TAP_GUESTS end with a plan and the debug exit; the others end, or don't, in their own way.
+GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid hypercall exceptions paging interrupts timers uart mmio \
-                prefixes fpu selfmod
+                prefixes fpu selfmod $(GUESTS_32)
 OTHER_GUESTS := bench triple reset-i8042 reset-cf9 poweroff heartbeat
-GUEST_BUILD  := $(BUILD)/guests
-GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -mno-red-zone \
-                -mgeneral-regs-only -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
-                -mcmodel=small -fcf-protection=none -I. $(WARNINGS)
-GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start guest paging acpi)
 GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
+GUEST_BUILD  := $(BUILD)/guests
+GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
+                -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
+                -fcf-protection=none -I. $(WARNINGS)
+GUEST_64     := -mno-red-zone -mcmodel=small
+GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start guest tap paging acpi)
+GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 guest32 tap)
+GUEST_LD     := $(LD) -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segments \
+                -T guests/lib/link.ld
 
 guests: $(GUESTS:%=$(GUEST_BUILD)/%.elf)
 
 list-guests:
 	@printf '%s\n' $(TAP_GUESTS)
 
+$(GUEST_BUILD)/lib32/%.o: guests/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) -m32 $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(GUEST_BUILD)/lib32/%.o: guests/lib/%.S
+	@mkdir -p $(@D)
+	$(CC) -m32 $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(GUESTS_32:%=$(GUEST_BUILD)/%.o): $(GUEST_BUILD)/%.o: guests/%.c
+	@mkdir -p $(@D)
+	$(CC) -m32 $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+
 $(GUEST_BUILD)/%.o: guests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(GUEST_64) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
 
 $(GUEST_BUILD)/%.o: guests/%.S
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(GUEST_64) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB_32) \
+		guests/lib/link.ld
+	$(GUEST_LD) -m elf_i386 -o $@ $(GUEST_LIB_32) $<
 
 # The 64-bit program goes into an ELF32 file: what QEMU's -kernel takes.
 $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) guests/lib/link.ld
-	$(LD) -m elf_x86_64 -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segments \
-		-T guests/lib/link.ld -o $@.64 $(GUEST_LIB) $<
+	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_LIB) $<
 	$(OBJCOPY) -O elf32-i386 $@.64 $@
 
-.PRECIOUS: $(GUEST_BUILD)/%.o $(GUEST_BUILD)/lib/%.o
+.PRECIOUS: $(GUEST_BUILD)/%.o $(GUEST_BUILD)/lib/%.o $(GUEST_BUILD)/lib32/%.o
 .PHONY: guests list-guests
--include $(wildcard $(GUEST_BUILD)/*.d $(GUEST_BUILD)/lib/*.d)
+-include $(wildcard $(GUEST_BUILD)/*.d $(GUEST_BUILD)/lib/*.d $(GUEST_BUILD)/lib32/*.d)

@@ -68,10 +68,8 @@ static void check_six(const char *name, u64 flags, const u64 expected[6])
 	got[3] = try_user(user_read, AT);
 	got[4] = try_user(user_write, AT);
 	got[5] = try_user(user_fetch, AT);
-	for (unsigned i = 0; i < 6; i++) {
-		print("# %s: %s\n", name, kinds[i]);
-		check(name, got[i], expected[i]);
-	}
+	for (unsigned i = 0; i < 6; i++)
+		check_in(name, kinds[i], got[i], expected[i]);
 }
 
 static void check_rights(void)

@@ -189,12 +189,12 @@ static bool near(u32 a, u32 b)
 	return a / 4 * 5 > b && b / 4 * 5 > a && a && b;
 }
 
-/* The host may be busy: one good try of five is enough. */
+/* The host may be busy: one good try of many is enough. */
 static void check_ratio(void)
 {
 	bool good = false;
 
-	for (unsigned i = 0; i < 5 && !good; i++) {
+	for (unsigned i = 0; i < 50 && !good; i++) {
 		u32 a = lapic_ticks_of_pit(), b = lapic_ticks_of_pit(), c = lapic_ticks_of_pm();
 
 		good = near(a, b) && near(a, c);

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns COM1, the count of tests, the IDT and the TSS of a test kernel. */
+/* Owns the IDT and the TSS of a 64-bit test kernel. */
 #include "guests/lib/guest.h"
 
-#include "include/hypercall.h"
-
-#define COM1		0x3f8
-#define DEBUG_EXIT	0xf4
 #define NR_VECTORS	256
 #define STUB_SIZE	16
 
@@ -25,99 +21,6 @@ static struct gate idt[NR_VECTORS];
 static void (*handlers[NR_VECTORS])(struct frame *f);
 static u32 tss[26];
 static u8 trap_stack[8192] __attribute__((aligned(16)));
-static unsigned nr_tests, nr_failed;
-
-static void put(char c)
-{
-	while (!(inb(COM1 + 5) & 0x20))
-		pause();
-	outb(COM1, (u8)c);
-}
-
-static void put_string(const char *s)
-{
-	while (*s)
-		put(*s++);
-}
-
-static void put_number(u64 v, unsigned base)
-{
-	char text[24], *at = text + sizeof(text) - 1;
-
-	*at = 0;
-	do {
-		*--at = "0123456789abcdef"[v % base];
-		v /= base;
-	} while (v);
-	put_string(at);
-}
-
-void print(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	for (; *format; format++) {
-		unsigned longs = 0;
-
-		if (*format == '\n')
-			put('\r');
-		if (*format != '%') {
-			put(*format);
-			continue;
-		}
-		while (*++format == 'l')
-			longs++;
-		if (*format == 's')
-			put_string(va_arg(args, const char *));
-		else
-			put_number(longs ? va_arg(args, u64) : va_arg(args, u32),
-				   *format == 'x' ? 16 : 10);
-	}
-	va_end(args);
-}
-
-static bool result(bool pass, const char *id)
-{
-	nr_tests++;
-	if (!pass)
-		nr_failed++;
-	print("%sok %u - %s", pass ? "" : "not ", nr_tests, id);
-	return pass;
-}
-
-void check(const char *id, u64 value, u64 expected)
-{
-	if (result(value == expected, id))
-		print(": 0x%lx\n", value);
-	else
-		print(": 0x%lx, expected 0x%lx\n", value, expected);
-}
-
-void check_true(const char *id, bool condition)
-{
-	result(condition, id);
-	print(": %s\n", condition ? "yes" : "no");
-}
-
-void skip(const char *id, const char *why)
-{
-	result(true, id);
-	print(" # SKIP %s\n", why);
-}
-
-_Noreturn void debug_exit(u32 value)
-{
-	outl(DEBUG_EXIT, value);
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
-_Noreturn void finish(void)
-{
-	print("1..%u\n", nr_tests);
-	debug_exit(nr_failed ? 1 : 0);
-}
 
 static void record(const struct frame *f)
 {
@@ -169,42 +72,6 @@ void set_gate_dpl(unsigned vector, unsigned dpl)
 	idt[vector].attr = (u8)(0x8e | dpl << 5);
 }
 
-void check_trap(const char *id, void (*f)(void *), void *arg, u64 vector, u64 error)
-{
-	trap = (struct trap){ .vector = 0xff };
-	guest_try(f, arg);
-	check(id, trap.vector << 32 | trap.error, vector << 32 | error);
-}
-
-bool under_plinth(void)
-{
-	struct cpuid c = cpuid(PLINTH_CPUID_LEAF, 0);
-	u32 name[3] = { c.ebx, c.ecx, c.edx };
-
-	return __builtin_memcmp(name, PLINTH_CPUID_SIGNATURE, sizeof(name)) == 0;
-}
-
-void pic_setup(u16 unmasked)
-{
-	outb(0x20, 0x11);
-	outb(0xa0, 0x11);
-	outb(0x21, 0x20);
-	outb(0xa1, 0x28);
-	outb(0x21, 0x04);
-	outb(0xa1, 0x02);
-	outb(0x21, 0x01);
-	outb(0xa1, 0x01);
-	outb(0x21, (u8)~unmasked);
-	outb(0xa1, (u8)(~unmasked >> 8));
-}
-
-void pic_eoi(unsigned irq)
-{
-	if (irq >= 8)
-		outb(0xa0, 0x20);
-	outb(0x20, 0x20);
-}
-
 static void load_tables(void)
 {
 	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = {
@@ -223,39 +90,10 @@ static void load_tables(void)
 }
 
 
-void *memcpy(void *to, const void *from, size_t n)
-{
-	void *result = to;
-
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) :: "memory");
-	return result;
-}
-
-void *memset(void *s, int c, size_t n)
-{
-	void *at = s;
-
-	__asm__ volatile("rep stosb" : "+D"(at), "+c"(n) : "a"(c) : "memory");
-	return s;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-	const u8 *x = a, *y = b;
-
-	for (; n; n--, x++, y++)
-		if (*x != *y)
-			return *x < *y ? -1 : 1;
-	return 0;
-}
-
 void guest_start(u32 magic, u32 info)
 {
 	load_tables();
-	outb(COM1 + 1, 0);
-	outb(COM1 + 3, 3);
-	outb(0x21, 0xff);
-	outb(0xa1, 0xff);
+	tap_start();
 	guest_main(magic, info);
 	finish();
 }

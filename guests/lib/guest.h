@@ -24,12 +24,16 @@ typedef unsigned long word;
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* One TAP line, "ok N - ID: VALUE"; the value is compared between a bare run and one under Plinth. */
 void check(const char *id, u64 value, u64 expected);
+void check_in(const char *group, const char *id, u64 value, u64 expected);
 /* The same for a condition, for values that legitimately differ between machines. */
 void check_true(const char *id, bool condition);
 void skip(const char *id, const char *why);
 /* Ends the TAP and the machine: status 0 if all tests passed. */
 _Noreturn void finish(void);
 _Noreturn void debug_exit(u32 value);
+
+/* Sets COM1 up and masks the PICs. */
+void tap_start(void);
 
 /* The guest itself. Gets what multiboot passed; finish() is called after it. */
 void guest_main(u32 magic, u32 info);
@@ -40,10 +44,17 @@ extern const u32 boot_state[16];
 
 /* ---- exceptions and interrupts ---- */
 
+#ifdef __x86_64__
 struct frame {
 	u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
 	u64 vector, error, rip, cs, rflags, rsp, ss;
 };
+#else
+struct frame {
+	u32 edi, esi, ebp, esp, ebx, edx, ecx, eax;
+	u32 vector, error, eip, cs, eflags;
+};
+#endif
 
 /* The exception that ended the last guest_try(). */
 struct trap {
@@ -167,6 +178,9 @@ static inline void lapic_write(u32 reg, u32 v) { *(volatile u32 *)(LAPIC + reg) 
 void set_raw_gate(unsigned vector, void (*entry)(void));
 void set_gate_present(unsigned vector, bool present);
 
+/* ---- 64-bit kernels only ---- */
+#ifdef __x86_64__
+
 /* ---- paging (guests/lib/paging.c): addresses from WINDOW on are the test's own ---- */
 
 #define WINDOW		0x8000000000ul	/* the second entry of the PML4; 1 GiB of it can be mapped */
@@ -185,6 +199,8 @@ void map(u64 va, const void *page, u64 flags);
 /* Copies code to a page of its own at WINDOW, executable at CPL 3, with a stack above; returns its address. */
 u64 user_code(const void *code, size_t size);
 #define USER_STACK	(WINDOW + 0x12000ul)
+
+#endif
 
 /* ---- ACPI (guests/lib/acpi.c) ---- */
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The 32-bit kernels' multiboot entry, GDT, stack, interrupt stubs and guest_try(). Paging stays off. */
+	.section .multiboot, "a"
+	.align 4
+	.long 0x1badb002, 3, -(0x1badb002 + 3)
+
+	.text
+	.globl start
+start:
+	mov $stack_top, %esp
+	lgdt gdt_pointer
+	ljmp $0x08, $1f
+1:	mov $0x10, %ecx
+	mov %ecx, %ds
+	mov %ecx, %es
+	mov %ecx, %ss
+	mov %ecx, %fs
+	mov %ecx, %gs
+	push %ebx
+	push %eax
+	call guest_start
+2:	hlt
+	jmp 2b
+
+/* int guest_try(void (*f)(void *), void *arg) */
+	.globl guest_try
+guest_try:
+	push %ebx
+	push %ebp
+	push %esi
+	push %edi
+	mov %esp, try_sp
+	mov 20(%esp), %eax
+	push 24(%esp)
+	call *%eax
+	add $4, %esp
+	xor %eax, %eax
+	jmp 1f
+	/* Interrupted at the same privilege, so ESP isn't restored by IRET: we do it. */
+	.globl try_landed
+try_landed:
+	mov try_sp, %esp
+	mov $0x10, %ecx
+	mov %ecx, %ds
+	mov %ecx, %es
+	mov $1, %eax
+1:	movl $0, try_sp
+	pop %edi
+	pop %esi
+	pop %ebp
+	pop %ebx
+	ret
+
+common:
+	pusha
+	cld
+	mov %esp, %eax
+	push %eax
+	call guest_interrupt
+	add $4, %esp
+	popa
+	add $8, %esp
+	iret
+
+	.align 16
+	.globl stubs
+stubs:
+	.set v, 0
+	.rept 256
+	.align 16
+	.if !(v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21)
+	push $0
+	.endif
+	push $v
+	jmp common
+	.set v, v + 1
+	.endr
+
+	.data
+	.align 16
+	.globl gdt
+gdt:	.quad 0
+	.quad 0x00cf9b000000ffff	/* 08: code */
+	.quad 0x00cf93000000ffff	/* 10: data */
+	.quad 0x0040931000000fff	/* 18: data, base 100000H, limit fffH */
+	.quad 0x00cf13000000ffff	/* 20: data, not present */
+	.quad 0			/* 28: TSS */
+gdt_end:
+gdt_pointer:
+	.word gdt_end - gdt - 1
+	.long gdt
+
+	.bss
+	.align 16
+	.skip 16384
+stack_top:
+	.globl try_sp
+try_sp:	.skip 4
+	.section .note.GNU-stack, "", @progbits
