@@ -314,6 +314,8 @@ static void set_operand_size(struct insn *insn)
 		insn->op_bytes = 8;
 	else if (long_mode && (insn->flags & ROW_D64))
 		insn->op_bytes = insn->opsize ? 2 : 8;
+	else if (insn->flags & ROW_NO16)
+		insn->op_bytes = 4;
 	else if ((insn->flags & ROW_F64) && !near_branch)
 		insn->op_bytes = 4;	/* control registers, VMX operands: 66H says nothing */
 	else

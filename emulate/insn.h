@@ -84,6 +84,7 @@ enum insn_form {
 #define ROW_MEM		0x0100u	/* #UD where r/m is a register */
 #define ROW_REG		0x0200u	/* #UD where r/m is memory */
 #define ROW_MOD3	0x0400u	/* the mod field is ignored and taken as 11B */
+#define ROW_NO16	0x1000u	/* operand size 32 where it would be 16 */
 #define ROW_GROUP	0x0800u	/* op is an index into the groups: /reg chooses */
 
 struct opcode {

@@ -197,7 +197,7 @@ const struct opcode opcodes_0f[256] = {
 	[0xbf] = ROW(MOVSX, REG_RM, NONE, ROW_SRC16),
 	PAIR(0xc0, XADD, RM_REG, NONE, ROW_LOCK),
 	[0xc2] = OTHER_RM(8, 0),
-	[0xc3] = ROW(MOVNTI, RM_REG, NONE, ROW_MEM),
+	[0xc3] = ROW(MOVNTI, RM_REG, NONE, ROW_MEM | ROW_NO16),
 	[0xc4 ... 0xc6] = OTHER_RM(8, 0),
 	[0xc7] = GROUP(9, RM, NONE, 0),
 	[0xc8 ... 0xcf] = OTHER(NONE, 0),		/* BSWAP */
