@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What operations cost: RDTSC, operation, RDTSC, less an empty pair, median of 65. Under QEMU's -icount shift=0
- * a tick is an instruction. Prints "bench ROW VALUE".
+ * What operations cost: RDTSC, operation, RDTSC, less an empty pair, median of 65. Under QEMU's
+ * -icount shift=0 a tick is an instruction. Prints "bench ROW VALUE".
  */
 #include "guests/lib/guest.h"
 
@@ -47,7 +47,8 @@ ROW(row_read, "mov (%%rdi), %%eax")
 ROW(row_write, "movl $0, (%%rdi)")
 ROW(row_ipi, "movl $0x40040, (%%rdi); 1: cmpl $0, (%%rsi); je 1b; movl $0, (%%rsi)")
 ROW(row_timer, "movl $1, (%%rdi); 1: cmpl $0, (%%rsi); je 1b; movl $0, (%%rsi)")
-ROW(row_deadline, "rdtsc; inc %%eax; mov $0x6e0, %%ecx; wrmsr; 1: cmpl $0, (%%rsi); je 1b; movl $0, (%%rsi)")
+ROW(row_deadline, "rdtsc; inc %%eax; mov $0x6e0, %%ecx; wrmsr;"
+    "1: cmpl $0, (%%rsi); je 1b; movl $0, (%%rsi)")
 ROW(row_cr3, "mov %%rdi, %%cr3")
 ROW(row_invlpg, "invlpg (%%rdi)")
 ROW(row_cr0, "mov %%rdi, %%cr0; mov %%rsi, %%cr0")

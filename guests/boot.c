@@ -22,7 +22,8 @@ static void check_entry(void)
 	check("cr0 PE and PG", boot_state[2] & 0x80000001, 1);
 	check("eflags IF and VM", boot_state[7] & 0x20200, 0);
 	check("limit of DS", boot_state[8], 0xffffffff);
-	check("DS, ES and SS differ", (boot_state[4] ^ boot_state[5]) | (boot_state[4] ^ boot_state[6]), 0);
+	check("DS, ES and SS differ", (boot_state[4] ^ boot_state[5]) |
+	      (boot_state[4] ^ boot_state[6]), 0);
 }
 
 static void check_memory(u32 info)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Each exception that a 64-bit kernel can raise at will, with its error code (SDM vol. 3A, chapter 6). */
+/* Each exception that a 64-bit kernel can raise at will, with its error code (SDM vol. 3A,
+ * "Exception and Interrupt Reference"). */
 #include "guests/lib/guest.h"
 
 enum { DE, DB, BP = 3, UD = 6, NM, DF, NP = 11, SS, GP, PF, MF = 16, AC };
@@ -34,7 +35,8 @@ RAISES(step, "pushf; orq $0x100, (%%rsp); popf; nop; nop" ::: "cc")
 RAISES(step_cpuid, "xor %%eax, %%eax; pushf; orq $0x100, (%%rsp); popf; cpuid; nop"
        ::: "eax", "ebx", "ecx", "edx", "cc")
 RAISES(x87, "fnop")
-RAISES(x87_divide, "fninit; pushq $0x37b; fldcw (%%rsp); add $8, %%rsp; fld1; fldz; fdivrp; fwait" ::: "cc")
+RAISES(x87_divide,
+       "fninit; pushq $0x37b; fldcw (%%rsp); add $8, %%rsp; fld1; fldz; fdivrp; fwait" ::: "cc")
 
 /* At CPL 3. */
 static const char user_hlt[] = "\xf4";
@@ -135,7 +137,8 @@ static void check_privilege(void)
 	check_user("CPL 3: MOV from CR0", user_cr0, GP, 0);
 	check_user("CPL 3: kernel page", user_kernel, PF, 5);
 	guest_try(run_user, (void *)(word)user_int_80);
-	check("CPL 3: INT 80H, gate DPL 0", trap.vector << 32 | (trap.error & 7), (u64)GP << 32 | 2);
+	check("CPL 3: INT 80H, gate DPL 0", trap.vector << 32 | (trap.error & 7), (u64)GP << 32 |
+	      2);
 	set_gate_dpl(0x61, 3);
 	check_user("CPL 3: INT 61H, gate DPL 3", user_int_61, 0x61, 0);
 	check("CPL 3: CS", trap.cs, 0x2b);

@@ -5,7 +5,8 @@
 #define ROUNDS 2000
 
 static u8 before[512] __attribute__((aligned(64))), after[512] __attribute__((aligned(64)));
-static u8 ymm_before[16][32] __attribute__((aligned(64))), ymm_after[16][32] __attribute__((aligned(64)));
+static u8 ymm_before[16][32] __attribute__((aligned(64)));
+static u8 ymm_after[16][32] __attribute__((aligned(64)));
 
 static void make_exits(void)
 {

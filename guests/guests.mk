@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 files build/guests/NAME.elf.
+# Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 build/guests/NAME.elf.
 # TAP_GUESTS end with a plan and the debug exit; the others end, or don't, in their own way.
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid hypercall exceptions paging interrupts timers uart mmio \

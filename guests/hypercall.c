@@ -48,7 +48,8 @@ static long set_rights(u64 base, u64 size, u64 rights)
 
 static void check_rights(void)
 {
-	u64 at = (u64)page, all = PLINTH_RIGHT_R | PLINTH_RIGHT_W | PLINTH_RIGHT_XS | PLINTH_RIGHT_XU;
+	u64 at = (u64)page, all = PLINTH_RIGHT_R | PLINTH_RIGHT_W | PLINTH_RIGHT_XS |
+	PLINTH_RIGHT_XU;
 
 	check("rights: all", (u64)set_rights(at, PAGE, all), 0);
 	check("rights: read only", (u64)set_rights(at, PAGE, PLINTH_RIGHT_R), 0);
@@ -69,13 +70,17 @@ void guest_main(u32 magic, u32 info)
 		skip("hypercalls", "not under Plinth");
 		return;
 	}
-	check("version by VMMCALL", (u64)vmmcall(PLINTH_CALL_VERSION, 0, 0, 0), PLINTH_HYPERCALL_VERSION);
-	check("version by VMCALL", (u64)vmcall(PLINTH_CALL_VERSION, 0, 0, 0), PLINTH_HYPERCALL_VERSION);
+	check("version by VMMCALL", (u64)vmmcall(PLINTH_CALL_VERSION, 0, 0, 0),
+	      PLINTH_HYPERCALL_VERSION);
+	check("version by VMCALL", (u64)vmcall(PLINTH_CALL_VERSION, 0, 0, 0),
+	      PLINTH_HYPERCALL_VERSION);
 	check("unknown call", (u64)vmmcall(1000, 0, 0, 0), (u64)PLINTH_ENOSYS);
 	check("call with high bits", (u64)vmmcall(1ull << 32, 0, 0, 0), (u64)PLINTH_ENOSYS);
 	set_gate_dpl(0x50, 3);
 	/* xor %eax, %eax; vmmcall or vmcall; int $0x50 */
-	check("VMMCALL from CPL 3", (u64)user_result("\x31\xc0\x0f\x01\xd9\xcd\x50"), (u64)PLINTH_EPERM);
-	check("VMCALL from CPL 3", (u64)user_result("\x31\xc0\x0f\x01\xc1\xcd\x50"), (u64)PLINTH_EPERM);
+	check("VMMCALL from CPL 3", (u64)user_result("\x31\xc0\x0f\x01\xd9\xcd\x50"),
+	      (u64)PLINTH_EPERM);
+	check("VMCALL from CPL 3", (u64)user_result("\x31\xc0\x0f\x01\xc1\xcd\x50"),
+	      (u64)PLINTH_EPERM);
 	check_rights();
 }

@@ -103,7 +103,8 @@ static void check_priorities(void)
 	lapic_write(LAPIC_ICR, ICR_SELF | IPI_LOW);
 	lapic_write(LAPIC_ICR, ICR_SELF | IPI_HIGH);
 	__asm__ volatile("sti; nop; nop; nop; cli" ::: "memory");
-	check("two self-IPIs: the higher first", (u64)order[0] << 8 | order[1], IPI_HIGH << 8 | IPI_LOW);
+	check("two self-IPIs: the higher first", (u64)order[0] << 8 | order[1], IPI_HIGH << 8 |
+	      IPI_LOW);
 	counts[IPI_LOW] = 0;
 	lapic_write(LAPIC_TPR, 0x50);
 	lapic_write(LAPIC_ICR, ICR_SELF | IPI_LOW);

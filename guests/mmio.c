@@ -24,7 +24,8 @@ static void check_unclaimed(void)
 	check_ones("unclaimed: 2 bytes", READ(u16, UNCLAIMED), 0xffff);
 	check_ones("unclaimed: 4 bytes", READ(u32, UNCLAIMED), 0xffffffff);
 	check_ones("unclaimed: 8 bytes", READ(u64, UNCLAIMED), ~0ull);
-	check_ones("unclaimed: 4 bytes over a page end", READ(u32, UNCLAIMED + PAGE - 2), 0xffffffff);
+	check_ones("unclaimed: 4 bytes over a page end", READ(u32, UNCLAIMED + PAGE - 2),
+		   0xffffffff);
 	READ(u32, UNCLAIMED) = 0x12345678;
 	check_ones("unclaimed: writes are lost", READ(u32, UNCLAIMED), 0xffffffff);
 }
@@ -39,7 +40,8 @@ static void check_string(void)
 	check("REP MOVS: RSI advanced", from - UNCLAIMED, 16);
 	check("REP MOVS: RDI advanced", to - (word)buffer, 16);
 	check("REP MOVS: RCX", n, 0);
-	check_true("REP MOVS: data", READ(u32, buffer) == expected && READ(u32, buffer + 12) == expected);
+	check_true("REP MOVS: data", READ(u32, buffer) == expected &&
+		   READ(u32, buffer + 12) == expected);
 	check("REP MOVS: no more", buffer[16], 0x5a);
 	from = (word)buffer;
 	to = UNCLAIMED;
@@ -122,7 +124,7 @@ static void check_code_across_pages(void)
 		word result;
 
 		memcpy(at, insn, sizeof(insn));
-		/* A 32-bit displacement is sign-extended: with the prefix 67H the address stays below 4 GiB. */
+		/* Displacements are sign-extended: 67H keeps the address below 4 GiB. */
 		at[-1] = 0x67;
 		__asm__ volatile("call *%1" : "=a"(result) : "r"(at - 1) : "memory", "cc");
 		same &= (u32)result == version;

@@ -67,7 +67,7 @@ static void check_pages(void)
 	check("2M page: A", *large & (A | D), A);
 }
 
-/* A PDPTE changes with CR3. That it doesn't before, and its reserved bits, QEMU's TCG doesn't know. */
+/* A PDPTE changes with CR3. That it doesn't before, and its reserved bits, TCG doesn't know. */
 static void check_pdptes(void)
 {
 	volatile u64 *third = &pdpt[2];

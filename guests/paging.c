@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 4-level paging: page faults and their error codes, accessed and dirty bits, sizes (SDM vol. 3A, chapter 4). */
+/* 4-level paging: page faults and their error codes, accessed and dirty bits, sizes (SDM vol. 3A,
+ * "4-Level Paging and 5-Level Paging"). */
 #include "guests/lib/guest.h"
 
 #define PF	14
@@ -26,8 +27,10 @@ static void read_at(void *at) { (void)*(volatile u8 *)at; }
 static void write_at(void *at) { *(volatile u8 *)at = 0xc3; }
 static void fetch_at(void *at) { __asm__ volatile("call *%0" :: "r"(at) : "memory", "cc", "rax"); }
 
-/* mov (%rdi), %al; movb $0xc3, (%rdi); jmp *%rdi; each then HLT, whose #GP says that it went well */
-static const char user_read[] = "\x8a\x07\xf4", user_write[] = "\xc6\x07\xc3\xf4", user_fetch[] = "\xff\xd7\xf4";
+/* mov (%rdi), %al; movb $0xc3, (%rdi); call *%rdi; then HLT, whose #GP says that it went well */
+static const char user_read[] = "\x8a\x07\xf4";
+static const char user_write[] = "\xc6\x07\xc3\xf4";
+static const char user_fetch[] = "\xff\xd7\xf4";
 
 static u64 user_target;
 
@@ -57,7 +60,8 @@ static u64 fault(u64 error)
 /* What all six accesses to AT raise with these flags in its entry. */
 static void check_six(const char *name, u64 flags, const u64 expected[6])
 {
-	static const char *const kinds[] = { "read", "write", "fetch", "user read", "user write", "user fetch" };
+	static const char *const kinds[] = { "read", "write", "fetch", "user read", "user write",
+					    "user fetch" };
 	u64 got[6];
 
 	map(AT, page, flags);
@@ -75,7 +79,8 @@ static void check_six(const char *name, u64 flags, const u64 expected[6])
 static void check_rights(void)
 {
 	static const u64 none[] = { (u64)PF << 32, (u64)PF << 32 | W, (u64)PF << 32 | FETCH,
-				    (u64)PF << 32 | U, (u64)PF << 32 | U | W, (u64)PF << 32 | U | FETCH };
+				    (u64)PF << 32 | U, (u64)PF << 32 | U | W, (u64)PF << 32 | U |
+				    FETCH };
 	const u64 kernel[] = { 0, 0, 0, fault(P | U), fault(P | U | W), fault(P | U | FETCH) };
 	const u64 user[] = { 0, 0, 0, 0, 0, 0 };
 	const u64 user_ro[] = { 0, fault(P | W), 0, 0, fault(P | U | W), 0 };
@@ -203,7 +208,8 @@ static void check_sizes(void)
 /* Rights of upper levels count: each level can take away. */
 static void check_levels(void)
 {
-	static const char *const names[] = { "level 2 read-only", "level 3 read-only", "level 4 read-only" };
+	static const char *const names[] = { "level 2 read-only", "level 3 read-only", "level 4 "
+					    "read-only" };
 
 	map(AT, page, PTE_P | PTE_W | PTE_U);
 	for (unsigned level = 2; level <= 4; level++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions that a hypervisor intercepts, with redundant prefixes and at every place across a page
- * end: afterwards RIP is exactly behind them. Each is followed by RET in a sea of INT3, and is also
+ * Instructions that a hypervisor intercepts, with redundant prefixes and at every place across a
+ * page end: afterwards RIP is exactly behind them. Each is followed by RET in a sea of INT3, and also
  * stepped over with TF, where the #DB tells the next RIP.
  */
 #include "guests/lib/guest.h"
@@ -34,8 +34,9 @@ static const struct insn insns[] = {
 };
 
 static const struct bytes prefixes[] = {
-	{ 0, { 0 } }, { 1, { 0x66 } }, { 1, { 0x2e } }, { 1, { 0x3e } }, { 1, { 0x65 } }, { 1, { 0x67 } },
-	{ 1, { 0x40 } }, { 2, { 0x2e, 0x40 } }, { 2, { 0x66, 0x67 } }, { 3, { 0x3e, 0x2e, 0x67 } },
+	{ 0, { 0 } }, { 1, { 0x66 } }, { 1, { 0x2e } }, { 1, { 0x3e } }, { 1, { 0x65 } },
+	{ 1, { 0x67 } }, { 1, { 0x40 } }, { 2, { 0x2e, 0x40 } }, { 2, { 0x66, 0x67 } },
+	{ 3, { 0x3e, 0x2e, 0x67 } },
 };
 
 static u8 code[2 * PAGE] __attribute__((aligned(4096)));

@@ -52,6 +52,7 @@ void guest_main(u32 magic, u32 info)
 	check("changed in place", rounds(code, code), ROUNDS);
 	check("changed through another mapping", rounds(code, (volatile u8 *)ALIAS), ROUNDS);
 	check("run through another mapping", rounds((u8 *)ALIAS, code), ROUNDS);
-	check("across a page end", rounds(code + PAGE - 3, (volatile u8 *)ALIAS + PAGE - 3), ROUNDS);
+	check("across a page end", rounds(code + PAGE - 3, (volatile u8 *)ALIAS + PAGE - 3),
+	      ROUNDS);
 	check("the next instruction", next_instruction(), 0x2a);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PIT, LAPIC timer and PM timer: they count, they interrupt as often as they should, they agree roughly. */
+/* PIT, LAPIC timer and PM timer: they count, interrupt as often as they should, agree roughly. */
 #include "guests/lib/guest.h"
 
 #define PIT_HZ		1193182u
@@ -161,7 +161,8 @@ static void check_deadline(void)
 	check("TSC deadline: MSR is zero then", rdmsr(MSR_DEADLINE), 0);
 }
 
-/* The LAPIC's rate, measured twice against the PIT and once against the PM timer, is the same to a quarter. */
+/* The LAPIC's rate, measured twice against the PIT and once against the PM timer, is the same to a
+ * quarter. */
 static u32 lapic_ticks_of_pit(void)
 {
 	u32 used;

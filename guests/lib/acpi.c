@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds ACPI's fixed registers as an operating system does: RSDP, RSDT or XSDT, FADT (ACPI 6.4, 5.2). */
+/* Finds ACPI's fixed registers as an operating system does: RSDP, RSDT or XSDT, FADT (ACPI 5.2). */
 #include "guests/lib/guest.h"
 
 #define FADT_DSDT	40

@@ -35,7 +35,8 @@ void guest_interrupt(struct frame *f)
 		return;
 	}
 	if (!try_sp) {
-		print("# unexpected vector %lu, error 0x%lx, at 0x%lx, CR2 0x%lx\n", f->vector, f->error,
+		print("# unexpected vector %lu, error 0x%lx, at 0x%lx, CR2 0x%lx\n", f->vector,
+		      f->error,
 		      f->rip, (u64)READ_CR(2));
 		debug_exit(2);
 	}

@@ -22,7 +22,7 @@ typedef unsigned long word;
 /* ---- output and results ---- */
 
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* One TAP line, "ok N - ID: VALUE"; the value is compared between a bare run and one under Plinth. */
+/* One TAP line, "ok N - ID: VALUE"; values of a bare run and of one under Plinth are compared. */
 void check(const char *id, u64 value, u64 expected);
 void check_in(const char *group, const char *id, u64 value, u64 expected);
 /* The same for a condition, for values that legitimately differ between machines. */
@@ -83,7 +83,8 @@ int memcmp(const void *a, const void *b, size_t n);
 /* ---- the machine ---- */
 
 bool under_plinth(void);
-void pic_setup(u16 unmasked);	/* IRQ 0 to 15 at vectors 20H to 2FH; bits of `unmasked` let through */
+/* IRQ 0 to 15 at vectors 20H to 2FH; only those with a bit in `unmasked` come through. */
+void pic_setup(u16 unmasked);
 void pic_eoi(unsigned irq);
 u32 pm_timer(void);		/* 3.579545 MHz, 24 bits; the port is the FADT's */
 
@@ -183,7 +184,7 @@ void set_gate_present(unsigned vector, bool present);
 
 /* ---- paging (guests/lib/paging.c): addresses from WINDOW on are the test's own ---- */
 
-#define WINDOW		0x8000000000ul	/* the second entry of the PML4; 1 GiB of it can be mapped */
+#define WINDOW		0x8000000000ul	/* the second entry of the PML4 */
 #define PTE_P		0x01ul
 #define PTE_W		0x02ul
 #define PTE_U		0x04ul
@@ -192,11 +193,12 @@ void set_gate_present(unsigned vector, bool present);
 #define PTE_PS		0x80ul
 #define PTE_NX		(1ul << 63)
 
-/* The entry for `va` in the table of `level` (1: 4K pages, 2: 2M, 3: 1G), with permissive tables above it. */
+/* The entry for `va` in the table of `level` (1: 4K pages, 2: 2M, 3: 1G), with permissive tables
+ * above it. */
 u64 *entry_of(u64 va, unsigned level);
 /* Maps one 4K page and flushes it. */
 void map(u64 va, const void *page, u64 flags);
-/* Copies code to a page of its own at WINDOW, executable at CPL 3, with a stack above; returns its address. */
+/* Copies code to a page of its own, executable at CPL 3, with a stack above; returns where. */
 u64 user_code(const void *code, size_t size);
 #define USER_STACK	(WINDOW + 0x12000ul)
 

@@ -44,7 +44,8 @@ void set_handler(unsigned vector, void (*handler)(struct frame *f))
 
 static void load_tables(void)
 {
-	struct { u16 limit; u32 base; } __attribute__((packed)) pointer = { sizeof(idt) - 1, (u32)idt };
+	struct { u16 limit; u32 base; } __attribute__((packed)) pointer = { sizeof(idt) - 1,
+									   (u32)idt };
 	u32 base = (u32)tss;
 
 	for (unsigned i = 0; i < NR_VECTORS; i++) {

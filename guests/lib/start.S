@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiboot entry, the way to long mode with the first 4 GiB mapped one to one, interrupt stubs, and
- * guest_try(). Owns the boot page tables, the GDT and the stack.
+ * Multiboot entry, the way to long mode with the first 4 GiB mapped one to one, interrupt stubs,
+ * and guest_try(). Owns the boot page tables, the GDT and the stack.
  */
 	.section .multiboot, "a"
 	.align 4
@@ -75,7 +75,7 @@ start:
 2:	hlt
 	jmp 2b
 
-/* int guest_try(void (*f)(void *), void *arg): 1 if an exception ended it (then it is in `trap`). */
+/* int guest_try(void (*f)(void *), void *arg): 1 if an exception ended it (then in `trap`). */
 	.globl guest_try
 guest_try:
 	push %rbx
@@ -102,7 +102,7 @@ try_landed:
 	pop %rbx
 	ret
 
-/* void guest_user(u64 rip, u64 rsp, u64 rflags, u64 rdi): goes to CPL 3 and never comes back by itself. */
+/* void guest_user(u64 rip, u64 rsp, u64 rflags, u64 rdi): goes to CPL 3, never comes back. */
 	.globl guest_user
 guest_user:
 	push $0x33

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The 32-bit kernels' multiboot entry, GDT, stack, interrupt stubs and guest_try(). Paging stays off. */
+/* The 32-bit kernels' multiboot entry, GDT, stack, interrupt stubs and guest_try(). No paging. */
 	.section .multiboot, "a"
 	.align 4
 	.long 0x1badb002, 3, -(0x1badb002 + 3)

@@ -74,7 +74,8 @@ void print(const char *format, ...)
 			put_string(va_arg(args, const char *));
 			continue;
 		}
-		v = longs == 2 ? va_arg(args, unsigned long long) : longs ? va_arg(args, word) : va_arg(args, u32);
+		v = longs == 2 ? va_arg(args, unsigned long long) :
+		    longs ? va_arg(args, word) : va_arg(args, u32);
 		if (*format == 'x')
 			put_hex(v);
 		else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * loader/: kernels made by hand, field by field from the protocols' documents, loaded into a small
- * guest; every length they can be cut off at; every header byte changed. The kernel's file lies in a heap
- * block of exactly its size, so that the sanitizer sees one byte too many.
+ * guest; every length they can be cut off at; every header byte changed. The kernel's file lies in
+ * a heap block of exactly its size, so that the sanitizer sees one byte too many.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,8 @@ static int free_guest(void **state)
 	return 0;
 }
 
-static enum load_status load_with(u32 size, const void *initrd, u64 initrd_size, const char *cmdline)
+static enum load_status load_with(u32 size, const void *initrd, u64 initrd_size,
+				  const char *cmdline)
 {
 	u8 *exact = malloc(size ? size : 1);
 	struct load_request req = {
@@ -488,8 +489,8 @@ static void test_every_length(void **state)
 	every_length(0x440);
 }
 
-/* Each byte of a header takes boundary values, each field of 4 and 8 bytes extreme ones. Whatever comes out
- * must be a status with its sentence, and an entry inside the guest. */
+/* Each byte of a header takes boundary values, each field of 4 and 8 bytes extreme ones. Whatever
+ * comes out must be a status with its sentence, and an entry inside the guest. */
 static void mutate(u32 size, u32 from, u32 to)
 {
 	static const u64 extreme[] = { 0, 1, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff,

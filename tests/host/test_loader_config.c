@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* loader/config: good command lines, every kind of fault with its sentence, and who is refused by it. */
+/* loader/config: good command lines, every kind of fault with its sentence, who is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
