@@ -359,9 +359,7 @@ void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size,
 
 static inline bool is_lapic_page(const struct lapic *lapic, gpa_t at)
 {
-	u64 mode = lapic->base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-
-	return mode == APIC_BASE_ENABLE && (lapic->base & APIC_BASE_ADDRESS) == (at.v & PAGE_MASK);
+	return lapic->page == (at.v & PAGE_MASK);
 }
 
 static inline bool is_ioapic_page(gpa_t at)
@@ -388,14 +386,19 @@ bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size
 bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value, u64 now)
 {
 	struct lapic *lapic = &board->lapic[vcpu];
-	bool is_lapic = is_lapic_page(lapic, at);
+	bool is_lapic;
 
+	if (likely(at.v == lapic->page + APIC_EOI && size == 4)) {
+		spin_lock(&board->lock);
+		lapic_eoi(lapic);
+		spin_unlock(&board->lock);
+		return true;
+	}
+	is_lapic = is_lapic_page(lapic, at);
 	if (!is_lapic && !is_ioapic_page(at))
 		return false;
 	spin_lock(&board->lock);
-	if (is_lapic && lapic_is_eoi(at.v & ~PAGE_MASK, size))
-		lapic_eoi(lapic);
-	else if (is_lapic)
+	if (is_lapic)
 		lapic_write(lapic, at.v & ~PAGE_MASK, size, value, now);
 	else
 		ioapic_write(&board->ioapic, at.v & ~PAGE_MASK, size, value);

@@ -64,6 +64,13 @@ static void update_extint(struct lapic *lapic)
 		lapic->ops->kick(lapic->ctx, lapic->index);
 }
 
+static void update_page(struct lapic *lapic)
+{
+	bool mapped = lapic_is_enabled(lapic) && !lapic_is_x2apic(lapic);
+
+	lapic->page = mapped ? lapic->base & APIC_BASE_ADDRESS : LAPIC_NO_PAGE;
+}
+
 static void request(struct lapic *lapic, unsigned vector, bool level)
 {
 	u32 bit = 1u << (vector & 31);
@@ -126,6 +133,7 @@ void lapic_reset(struct lapic *lapic)
 	};
 	for (unsigned i = 0; i < NR_LVT; i++)
 		lapic->lvt[i] = APIC_LVT_MASKED;
+	update_page(lapic);
 	update_extint(lapic);
 }
 
@@ -602,6 +610,7 @@ static bool write_base(struct lapic *lapic, u64 value)
 		lapic_reset(lapic);
 	if (!was_x2 && x2)
 		lapic->icr_high = 0;
+	update_page(lapic);
 	update_extint(lapic);
 	return true;
 }

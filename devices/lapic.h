@@ -17,6 +17,8 @@ struct vector_set {
 	u32 summary;
 };
 
+#define LAPIC_NO_PAGE	BIT(63)		/* beyond every physical address */
+
 struct lapic_ops {
 	/* A message leaves for other APICs, or for this one. */
 	void (*send)(void *ctx, const struct apic_message *message);
@@ -44,6 +46,7 @@ struct lapic {
 	bool lint[2];		/* levels of the two pins */
 	bool extint;		/* the 8259A's INTR reaches the CPU: the APIC is off, or LINT0 passes it */
 	u64 base;		/* IA32_APIC_BASE */
+	u64 page;		/* where it has its MMIO page; LAPIC_NO_PAGE when off and in x2APIC mode */
 	u64 timer_at;		/* when the running timer reaches zero; CLOCK_NEVER = it isn't running */
 	u64 tsc_deadline;	/* IA32_TSC_DEADLINE, 0 = disarmed */
 	const struct lapic_ops *ops;
@@ -83,12 +86,6 @@ void lapic_eoi(struct lapic *lapic);
 void lapic_set_tpr(struct lapic *lapic, u8 tpr);
 
 void lapic_tick(struct lapic *lapic, u64 now);
-
-/* The most frequent write of all; lapic_write() takes it too. */
-static inline bool lapic_is_eoi(u32 offset, unsigned size)
-{
-	return offset == APIC_EOI && size == 4;
-}
 
 static inline bool lapic_is_enabled(const struct lapic *lapic)
 {
