@@ -36,7 +36,7 @@ struct emulate_action {
 	u8 size;		/* of one element, in bytes */
 	bool in, string, rep;
 	gva_t linear;		/* strings: of the first element; others: of the memory operand */
-	u64 value;		/* MOV to CR or DR, LMSW, LLDT, LTR: source; MOV from, SMSW: result */
+	u64 value;		/* source of MOV to CR or DR, LMSW, LLDT, LTR; result of others */
 };
 
 /*

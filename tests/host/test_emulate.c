@@ -70,7 +70,8 @@ static const struct segment *segment(void *ctx, enum segment_register reg)
 	return &m.segment[reg];
 }
 
-static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access, struct event *fault)
+static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access,
+		struct event *fault)
 {
 	bool present = at.v >= DATA && at.v < DATA + DATA_SIZE;
 	u8 rights = present ? m.rights[(at.v - DATA) / PAGE_SIZE] : 0;
@@ -95,7 +96,8 @@ static enum emulate_status do_read(void *ctx, gva_t at, void *to, unsigned size,
 	return EMULATE_OK;
 }
 
-static enum emulate_status do_write(void *ctx, gva_t at, const void *from, unsigned size, u32 access,
+static enum emulate_status do_write(void *ctx, gva_t at, const void *from, unsigned size,
+		u32 access,
 				    struct event *fault)
 {
 	assert_true(access & ACCESS_WRITE);
@@ -106,7 +108,8 @@ static enum emulate_status do_write(void *ctx, gva_t at, const void *from, unsig
 	return EMULATE_OK;
 }
 
-static enum emulate_status do_cmpxchg(void *ctx, gva_t at, const void *expected, const void *desired,
+static enum emulate_status do_cmpxchg(void *ctx, gva_t at, const void *expected,
+		const void *desired,
 				      unsigned size, u32 access, struct event *fault)
 {
 	if (check(ctx, at, size, access, fault) != EMULATE_OK)
@@ -137,7 +140,8 @@ static enum emulate_status intercept(void *ctx, const struct insn *insn,
 	return m.refuse ? EMULATE_STOP : EMULATE_OK;
 }
 
-static enum emulate_status do_system(void *ctx, const struct insn *insn, struct emulate_action *action,
+static enum emulate_status do_system(void *ctx, const struct insn *insn,
+		struct emulate_action *action,
 				     struct event *fault)
 {
 	m.systems++;
@@ -192,11 +196,15 @@ static const struct row {
 	u8 groups;		/* with reg 0: how many reg values from there */
 	u8 modes;
 } rows[] = {
-	{ { 0x00 }, 1, 4, ANY, 0, ALL }, { { 0x08 }, 1, 4, ANY, 0, ALL }, { { 0x10 }, 1, 4, ANY, 0, ALL },
-	{ { 0x18 }, 1, 4, ANY, 0, ALL }, { { 0x20 }, 1, 4, ANY, 0, ALL }, { { 0x28 }, 1, 4, ANY, 0, ALL },
+	{ { 0x00 }, 1, 4, ANY, 0, ALL }, { { 0x08 }, 1, 4, ANY, 0, ALL },
+	{ { 0x10 }, 1, 4, ANY, 0, ALL },
+	{ { 0x18 }, 1, 4, ANY, 0, ALL }, { { 0x20 }, 1, 4, ANY, 0, ALL },
+	{ { 0x28 }, 1, 4, ANY, 0, ALL },
 	{ { 0x30 }, 1, 4, ANY, 0, ALL }, { { 0x38 }, 1, 4, ANY, 0, ALL },
-	{ { 0x04 }, 1, 2, NONE, 0, ALL }, { { 0x0c }, 1, 2, NONE, 0, ALL }, { { 0x14 }, 1, 2, NONE, 0, ALL },
-	{ { 0x1c }, 1, 2, NONE, 0, ALL }, { { 0x24 }, 1, 2, NONE, 0, ALL }, { { 0x2c }, 1, 2, NONE, 0, ALL },
+	{ { 0x04 }, 1, 2, NONE, 0, ALL }, { { 0x0c }, 1, 2, NONE, 0, ALL },
+	{ { 0x14 }, 1, 2, NONE, 0, ALL },
+	{ { 0x1c }, 1, 2, NONE, 0, ALL }, { { 0x24 }, 1, 2, NONE, 0, ALL },
+	{ { 0x2c }, 1, 2, NONE, 0, ALL },
 	{ { 0x34 }, 1, 2, NONE, 0, ALL }, { { 0x3c }, 1, 2, NONE, 0, ALL },
 	{ { 0x80 }, 1, 2, 0, 8, ALL }, { { 0x83 }, 1, 1, 0, 8, ALL },
 	{ { 0x84 }, 1, 8, ANY, 0, ALL },	/* TEST XCHG MOV */
@@ -215,11 +223,14 @@ static const struct row {
 	{ { 0x0f, 0xc7 }, 2, 1, 1, 1, ALL },	/* CMPXCHG8B, 16B */
 	{ { 0x0f, 0x40 }, 2, 16, ANY, 0, ALL }, { { 0x0f, 0x90 }, 2, 16, ANY, 0, ALL },
 	{ { 0x0f, 0xa4 }, 2, 2, ANY, 0, ALL }, { { 0x0f, 0xac }, 2, 2, ANY, 0, ALL },
-	{ { 0x0f, 0xaf }, 2, 1, ANY, 0, ALL }, { { 0x69 }, 1, 1, ANY, 0, ALL }, { { 0x6b }, 1, 1, ANY, 0, ALL },
+	{ { 0x0f, 0xaf }, 2, 1, ANY, 0, ALL }, { { 0x69 }, 1, 1, ANY, 0, ALL },
+	{ { 0x6b }, 1, 1, ANY, 0, ALL },
 	{ { 0x0f, 0xc3 }, 2, 1, ANY, 0, ALL },
-	{ { 0x8d }, 1, 1, ANY, 0, ALL }, { { 0xd7 }, 1, 1, NONE, 0, ALL }, { { 0x0f, 0x1f }, 2, 1, ANY, 0, ALL },
+	{ { 0x8d }, 1, 1, ANY, 0, ALL }, { { 0xd7 }, 1, 1, NONE, 0, ALL },
+	{ { 0x0f, 0x1f }, 2, 1, ANY, 0, ALL },
 	{ { 0x90 }, 1, 8, NONE, 0, ALL },	/* XCHG */
-	{ { 0x50 }, 1, 16, NONE, 0, ALL }, { { 0x68 }, 1, 1, NONE, 0, ALL }, { { 0x6a }, 1, 1, NONE, 0, ALL },
+	{ { 0x50 }, 1, 16, NONE, 0, ALL }, { { 0x68 }, 1, 1, NONE, 0, ALL },
+	{ { 0x6a }, 1, 1, NONE, 0, ALL },
 	{ { 0x8f }, 1, 1, 0, 1, ALL }, { { 0xff }, 1, 1, 6, 1, ALL },		/* POP, PUSH r/m */
 	{ { 0xa4 }, 1, 4, NONE, 0, ALL }, { { 0xaa }, 1, 6, NONE, 0, ALL },	/* strings */
 };
@@ -260,7 +271,8 @@ static void open_reference(struct reference *r, enum cpu_mode mode)
 	r->data = aligned_alloc(PAGE_SIZE, DATA_SIZE);
 	assert_int_equal(uc_open(UC_ARCH_X86, mode == CPU_MODE_64 ? UC_MODE_64 :
 				 mode == CPU_MODE_32 ? UC_MODE_32 : UC_MODE_16, &r->uc), UC_ERR_OK);
-	assert_int_equal(uc_mem_map_ptr(r->uc, DATA, DATA_SIZE, UC_PROT_READ | UC_PROT_WRITE, r->data),
+	assert_int_equal(uc_mem_map_ptr(r->uc, DATA, DATA_SIZE, UC_PROT_READ | UC_PROT_WRITE,
+			r->data),
 			 UC_ERR_OK);
 	assert_int_equal(uc_mem_map(r->uc, CODE, CODE_SIZE, UC_PROT_ALL), UC_ERR_OK);
 	/* Unicorn translates beyond the one instruction, and dies of some: HLT ends that. */
@@ -699,7 +711,8 @@ static void test_lock(void **state)
 	m.gpr[GPR_RAX] = 5;
 	assert_int_equal(RUN(CPU_MODE_64, "\xf0\x0f\xc1\x03"), EMULATE_OK);	/* LOCK XADD */
 	assert_int_equal(m.exchanges, 1);
-	assert_int_equal(RUN(CPU_MODE_64, "\x87\x03"), EMULATE_OK);		/* XCHG needs no LOCK */
+	/* XCHG needs no LOCK */
+	assert_int_equal(RUN(CPU_MODE_64, "\x87\x03"), EMULATE_OK);
 	assert_int_equal(m.exchanges, 2);
 	assert_int_equal(m.gpr[GPR_RAX], 5);
 	assert_int_equal(RUN(CPU_MODE_64, UPDATE_), EMULATE_OK);
@@ -724,7 +737,8 @@ static void test_single_step(void **state)
 	assert_true(m.rflags == (RFLAGS_FIXED | RFLAGS_TF));	/* RF ends with the instruction */
 	m.gpr[GPR_RCX] = 3;
 	m.gpr[GPR_RDI] = DATA;
-	assert_int_equal(RUN(CPU_MODE_64, "\xf3\xaa"), EMULATE_OK);	/* a trap after each element */
+	/* a trap after each element */
+	assert_int_equal(RUN(CPU_MODE_64, "\xf3\xaa"), EMULATE_OK);
 	assert_int_equal(result.event.vector, EXC_DB);
 	assert_true(m.rip == CODE + 2 && m.gpr[GPR_RCX] == 2 && result.event.rip == m.rip);
 }
@@ -859,12 +873,15 @@ static void test_values(void **state)
 	reset_machine(CPU_MODE_64);
 	m.gpr[GPR_RBX] = DATA;
 	m.gpr[GPR_RAX] = 0x1122334455667788;
-	assert_int_equal(RUN(CPU_MODE_64, "\x48\x0f\x38\xf1\x03"), EMULATE_OK);	/* MOVBE [RBX], RAX */
+	/* MOVBE [RBX], RAX */
+	assert_int_equal(RUN(CPU_MODE_64, "\x48\x0f\x38\xf1\x03"), EMULATE_OK);
 	assert_memory_equal(m.data, "\x11\x22\x33\x44\x55\x66\x77\x88", 8);
-	assert_int_equal(RUN(CPU_MODE_64, "\x66\x0f\x38\xf0\x0b"), EMULATE_OK);	/* MOVBE CX, [RBX] */
+	/* MOVBE CX, [RBX] */
+	assert_int_equal(RUN(CPU_MODE_64, "\x66\x0f\x38\xf0\x0b"), EMULATE_OK);
 	assert_int_equal(m.gpr[GPR_RCX], 0x1122);
 	m.segment[SEG_FS] = (struct segment){ 0x53, 0xf3, 0, DATA };
-	assert_int_equal(RUN(CPU_MODE_64, "\x64\x8c\x24\x25\x08\0\0\0"), EMULATE_OK);	/* MOV FS:[8], FS */
+	/* MOV FS:[8], FS */
+	assert_int_equal(RUN(CPU_MODE_64, "\x64\x8c\x24\x25\x08\0\0\0"), EMULATE_OK);
 	assert_memory_equal(m.data + 8, "\x53\0\0\0", 4);
 	/* CALL [RBX+16]: the return address is pushed, the target taken */
 	memcpy(m.data + 16, "\x44\x33\x22\x11\0\0\0\0", 8);
