@@ -55,7 +55,7 @@ def test_too_little_memory(run):
 
 
 def test_no_svm(run):
-    result = run("--machine", "no-svm", timeout=30)
+    result = run("--machine", "no-svm", "--guest", "kernel=build/guests/boot.elf", timeout=30)
     assert result.status == 8 and result.says("cannot start: .*SVM"), result
 
 
@@ -103,7 +103,7 @@ class Screen:
 def test_text_screen(tmp_path):
     """What it says on the serial line stands on the VGA text screen too."""
     with Screen(tmp_path, "--hv", "at-end=stay", "--qemu", "-device VGA") as screen:
-        screen.child.expect("staying")
+        screen.child.expect("no guest was given[^\n]*\n")
         shown = "\n".join(screen.monitor.text_screen())
     assert re.search(r"Plinth \S+ \(build", shown) and "no guest" in shown, shown
 
@@ -121,7 +121,7 @@ def test_text_screen_without_long_mode(tmp_path):
 def test_framebuffer(tmp_path):
     """Under UEFI there is only the linear framebuffer: several rows of it bear light dots."""
     with Screen(tmp_path, "--firmware", "uefi", "--media", "cd", "--hv", "at-end=stay") as screen:
-        screen.child.expect("staying")
+        screen.child.expect("no guest was given[^\n]*\n")
         width, height, pixels = screen.monitor.picture(str(tmp_path / "screen.ppm"))
     rows = [pixels[row * width * 3:(row + 1) * width * 3] for row in range(height)]
     background = max(set(rows[0]), key=rows[0].count)
