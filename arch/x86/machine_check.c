@@ -12,21 +12,25 @@
 #include "include/x86/cpuid.h"
 #include "include/x86/msr.h"
 
-static unsigned nr_banks(void)
+/* Number of banks; in *cap the whole of MCG_CAP. Emulators may claim MCA in CPUID and lack its MSRs. */
+static unsigned nr_banks(u64 *cap)
 {
 	u32 features = cpuid(CPUID_FEATURES, 0).edx;
 
-	if (!(features & CPUID_1D_MCE) || !(features & CPUID_1D_MCA))
+	*cap = 0;
+	if (!(features & CPUID_1D_MCE) || !(features & CPUID_1D_MCA) ||
+	    !rdmsr_safe(MSR_MCG_CAP, cap))
 		return 0;
-	return rdmsr(MSR_MCG_CAP) & MCG_CAP_COUNT;
+	return *cap & MCG_CAP_COUNT;
 }
 
 void machine_check_setup_cpu(void)
 {
-	unsigned banks = nr_banks();
+	u64 cap;
+	unsigned banks = nr_banks(&cap);
 
-	if (banks && (rdmsr(MSR_MCG_CAP) & MCG_CAP_CTL_P))
-		wrmsr(MSR_MCG_CTL, ~0ull);
+	if (cap & MCG_CAP_CTL_P)
+		(void)!wrmsr_safe(MSR_MCG_CTL, ~0ull);
 	/* Some banks refuse some bits, or all of them; then they stay as the firmware has set them. */
 	for (unsigned i = 0; i < banks; i++) {
 		if (wrmsr_safe(MSR_MC0_CTL + i * MSR_MC_STRIDE, ~0ull))
@@ -36,7 +40,8 @@ void machine_check_setup_cpu(void)
 
 void machine_check_report(void)
 {
-	unsigned banks = nr_banks();
+	u64 cap;
+	unsigned banks = nr_banks(&cap);
 
 	for (unsigned i = 0; i < banks; i++) {
 		u64 status = 0, address = 0;
