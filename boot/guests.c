@@ -127,11 +127,10 @@ static bool map_memory(struct guest *g, u64 mem)
 {
 	u64 low = memory_low_top(mem);
 
-	g->vm->rom = GPA(MEMORY_TABLES);
-	g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_TABLES;
+	g->vm->rom = GPA(MEMORY_ROMS);
+	g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_ROMS;
 	return add_slots(g, 0, MEMORY_LOW_END, 0, RIGHTS_ALL) &&
-	       add_slots(g, MEMORY_TABLES, MEMORY_HIGH_BASE - MEMORY_TABLES, MEMORY_TABLES,
-			 RIGHTS_ALL & ~RIGHT_W) &&
+	       add_slots(g, MEMORY_ROMS, MEMORY_HIGH_BASE - MEMORY_ROMS, MEMORY_ROMS, RIGHTS_ALL & ~RIGHT_W) &&
 	       (low <= MEMORY_HIGH_BASE ||
 		add_slots(g, MEMORY_HIGH_BASE, low - MEMORY_HIGH_BASE, MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
 	       (mem <= MEMORY_GAP || add_slots(g, MEMORY_GAP_END, mem - MEMORY_GAP, MEMORY_GAP, RIGHTS_ALL));
@@ -178,7 +177,8 @@ static bool load(struct guest *g, const struct boot_info *boot)
 	const struct guest_config *c = g->config;
 	const struct boot_module *kernel = &boot->module[c->kernel];
 	const struct boot_module *initrd = c->initrd < 0 ? NULL : &boot->module[c->initrd];
-	u8 *tables = slots_pointer(&g->vm->slots, GPA(MEMORY_TABLES), ACPI_TABLES_SIZE, RIGHT_R);
+	u8 *roms = slots_pointer(&g->vm->slots, GPA(MEMORY_ROMS), MEMORY_HIGH_BASE - MEMORY_ROMS, RIGHT_R);
+	u8 *tables = roms + MEMORY_TABLES - MEMORY_ROMS;
 	struct guest_start start;
 	char why[LOAD_WHY_SIZE];
 	struct load_request request = {
@@ -192,7 +192,10 @@ static bool load(struct guest *g, const struct boot_info *boot)
 		.rsdp = GPA(MEMORY_TABLES),
 	};
 
-	if (!tables || !acpi_build(tables, ACPI_TABLES_SIZE, GPA(MEMORY_TABLES), g->vm->nr_vcpus))
+	if (!roms)
+		return refuse(g, "its ROM area is in two pieces");
+	memset(roms, 0xff, MEMORY_TABLES - MEMORY_ROMS);
+	if (!acpi_build(tables, ACPI_TABLES_SIZE, GPA(MEMORY_TABLES), g->vm->nr_vcpus))
 		return refuse(g, "its ACPI tables don't fit");
 	if (load_guest(&request, &start, why, sizeof(why)) != LOAD_OK)
 		return refuse(g, "%s", why);

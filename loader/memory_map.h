@@ -2,10 +2,11 @@
 /*
  * Where a guest's memory is, as its kernel is told:
  *
- *  0       640K     896K      1M            min(mem, 3G)      4G            mem + 1G
- *  |  RAM   |  hole  | tables | RAM              |   devices   | RAM (if > 3G)  |
+ *  0       640K   768K   896K      1M            min(mem, 3G)      4G            mem + 1G
+ *  |  RAM   | hole | ROMs | tables | RAM              |   devices   | RAM (if > 3G)  |
  *
- * The hole under 1M counts as part of `mem`, as on a PC.
+ * The part from 640K to 1M counts as part of `mem`, as on a PC. Where ROMs of adapters would be there is
+ * read-only memory of all ones: kernels look for ROMs there byte by byte.
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #define MEMORY_MAP_MAX		4
 #define MEMORY_LOW_END		KIB(640)
+#define MEMORY_ROMS		KIB(768)
 #define MEMORY_TABLES		KIB(896)	/* ACPI tables: read-only memory up to 1 MiB */
 #define MEMORY_HIGH_BASE	MIB(1)
 #define MEMORY_GAP		GIB(3)

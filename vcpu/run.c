@@ -50,10 +50,12 @@ static void do_flush(struct vcpu *v)
 
 static void do_set_root(struct vcpu *v)
 {
-	if (!mmu_root(v->mmu).v)
-		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
-	else
+	if (mmu_root(v->mmu).v)
 		v->backend->set_root(v);
+	else if (!mmu_is_settled(&v->vm->mmu))
+		vcpu_request(v, REQUEST_SYNC_ROOT);	/* when all have flushed */
+	else
+		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
 }
 
 /* Carries out what was asked. False: the guest has ended. */

@@ -298,6 +298,7 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
 		struct vcpu *v = vm->vcpu[i];
 
+		vm->vcpu[i] = NULL;	/* the mmu's last flush must not ask it any more */
 		if (!v)
 			continue;
 		mmu_finish(&v->root_mmu);
