@@ -7,7 +7,8 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -I. -fsanitize=address,undefined -fno-sanitize-
 HOST_BUILD  := $(BUILD)/host
 
 # lib/'s own string and printf would replace the C library's: their test includes the .c under other names.
-HOST_PURE   := $(filter-out lib/string.c lib/printf.c,$(foreach r,$(PURE_ROOMS),$(wildcard $(r)/*.c)))
+HOST_PURE   := $(filter-out lib/string.c lib/printf.c,$(foreach r,$(PURE_ROOMS),$(wildcard $(r)/*.c))) \
+               $(PURE_FILES)
 HOST_OBJS   := $(HOST_PURE:%.c=$(HOST_BUILD)/%.o) $(HOST_BUILD)/tests/host/support.o
 HOST_TESTS  := $(patsubst tests/host/%.c,$(HOST_BUILD)/%,$(wildcard tests/host/test_*.c))
 

@@ -5,13 +5,13 @@
  */
 #include "vcpu/exits.h"
 
-#include "arch/x86/cpu.h"
 #include "include/hypercall.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
 #include "include/x86/msr.h"
 #include "lib/string.h"
 #include "vcpu/code.h"
+#include "vcpu/cpu_state.h"
 #include "vcpu/emulation.h"
 #include "vcpu/events.h"
 #include "vcpu/registers.h"
@@ -42,7 +42,7 @@ static enum handled inject_gp(struct vcpu *v)
 
 static enum handled handle_extint(struct vcpu *v)
 {
-	irq_window();		/* the interrupt's own handler does the work */
+	cpu_take_interrupts();
 	return HANDLED_RESUME;
 }
 
@@ -198,7 +198,7 @@ static enum handled handle_iret(struct vcpu *v)
 static enum handled handle_exception(struct vcpu *v)
 {
 	if (v->exit.event.vector == EXC_MC) {
-		asm volatile("int $18");	/* the host's own: Plinth's handler decides */
+		cpu_take_machine_check();
 		return HANDLED_RESUME;
 	}
 	if (v->exit.event.vector == EXC_UD && emulate_is_hypercall(v)) {
@@ -316,46 +316,47 @@ enum handled exit_dispatch(struct vcpu *v)
 
 /* --- The lazy parts of the record --- */
 
-/* The instruction that makes exits of a kind, as the manual writes its bytes; 0: there are several. */
-static unsigned opcode_of(const struct exit *x)
-{
-	switch (x->kind) {
-	case EXIT_CPUID: return 0x0fa2;
-	case EXIT_HLT: return 0xf4;
-	case EXIT_INVD: return 0x0f08;
-	case EXIT_WBINVD: return 0x0f09;
-	case EXIT_RDPMC: return 0x0f33;
-	case EXIT_XSETBV: return 0x0f01d1;
-	case EXIT_MSR: return x->msr.write ? 0x0f30 : 0x0f32;
-	case EXIT_VMCALL: return 0x0f01d9;	/* VMMCALL; a VMCALL came as #UD, with its length */
-	default: return 0;
-	}
-}
+/* The instruction that makes exits of a kind: its bytes without prefixes, and as the manual writes it. */
+struct known_insn {
+	u32 bytes, mask;	/* in memory's order; mask 0: there are several */
+	u32 opcode;
+	u8 length;
+};
 
-/* Length of the opcode if the four bytes at RIP begin with it, without prefixes; else 0. */
-static unsigned unprefixed_length(u32 head, unsigned opcode)
-{
-	unsigned length = opcode > 0xffff ? 3 : opcode > 0xff ? 2 : 1;
+static const struct known_insn known_insns[NR_EXIT_KINDS] = {
+	[EXIT_CPUID]  = { 0x0000a20f, 0x0000ffff, 0x0fa2, 2 },
+	[EXIT_HLT]    = { 0x000000f4, 0x000000ff, 0xf4, 1 },
+	[EXIT_INVD]   = { 0x0000080f, 0x0000ffff, 0x0f08, 2 },
+	[EXIT_WBINVD] = { 0x0000090f, 0x0000ffff, 0x0f09, 2 },
+	[EXIT_XSETBV] = { 0x00d1010f, 0x00ffffff, 0x0f01d1, 3 },
+	[EXIT_MSR]    = { 0x0000320f, 0x0000ffff, 0x0f32, 2 },
+	[EXIT_VMCALL] = { 0x00d9010f, 0x00ffffff, 0x0f01d9, 3 },	/* VMMCALL; VMCALL came as #UD */
+};
+static const struct known_insn wrmsr_insn = { 0x0000300f, 0x0000ffff, 0x0f30, 2 };
 
-	return __builtin_bswap32(head) >> (32 - 8 * length) == opcode ? length : 0;
-}
-
-static unsigned length_of(struct vcpu *v, unsigned opcode)
+/* The length of an intercepted instruction, where the hardware doesn't tell. False: it isn't there any more. */
+static bool find_length(struct vcpu *v)
 {
+	struct exit *x = &v->exit;
+	const struct known_insn *known = x->kind == EXIT_MSR && x->msr.write ? &wrmsr_insn :
+									      &known_insns[x->kind];
 	u8 bytes[15];
-	unsigned avail, length, got;
+	unsigned avail, got;
 	const u8 *code = code_pointer(v, &avail);
 
-	if (!code)
-		return 0;
-	if (likely(avail >= 4)) {
-		/* One load, so that the bytes compared are the bytes that count. */
-		length = unprefixed_length(__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED), opcode);
-		if (likely(length))
-			return length;
+	if (!code || !known->mask)
+		return false;
+	x->insn_len = 0;
+	/* One load, so that the bytes compared are the bytes that count. */
+	if (likely(avail >= 4 &&
+		   !((__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED) ^ known->bytes) & known->mask))) {
+		x->insn_len = known->length;
+	} else {
+		got = code_fetch(v, bytes);
+		x->insn_len = insn_length_of(bytes, got, vcpu_mode(v), known->opcode);
 	}
-	got = code_fetch(v, bytes);
-	return insn_length_of(bytes, got, vcpu_mode(v), opcode);
+	x->rip_next = v->cur->rip + x->insn_len;
+	return x->insn_len;
 }
 
 bool exit_need(struct vcpu *v, u32 have)
@@ -365,13 +366,13 @@ bool exit_need(struct vcpu *v, u32 have)
 
 	if (!missing)
 		return true;
-	v->backend->exit_fill(v, missing);
-	missing = have & ~x->have;
+	if (missing != EXIT_LENGTH || v->backend->caps->nrip) {
+		v->backend->exit_fill(v, missing);
+		missing = have & ~x->have;
+	}
 	if (missing & EXIT_LENGTH) {
-		x->insn_len = length_of(v, opcode_of(x));
-		if (!x->insn_len)
+		if (!find_length(v))
 			return false;
-		x->rip_next = v->cur->rip + x->insn_len;
 		x->have |= EXIT_LENGTH;
 	}
 	if (missing & EXIT_INSN) {

@@ -5,10 +5,10 @@
  */
 #include "vcpu/registers.h"
 
-#include "arch/x86/cpu.h"
 #include "include/x86/cpuid.h"
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
+#include "vcpu/cpu_state.h"
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
@@ -216,7 +216,7 @@ bool vcpu_write_efer(struct vcpu *v, u64 value)
 
 u64 vcpu_xcr0(struct vcpu *v)
 {
-	return v->vm->cpuid.xcr0 ? read_xcr(0) : 0;
+	return v->vm->cpuid.xcr0 ? cpu_state_xcr0() : 0;
 }
 
 /* SDM vol. 2D, "XSETBV". */
@@ -225,18 +225,9 @@ bool vcpu_write_xcr(struct vcpu *v, u32 index, u64 value)
 	if (index != 0 || (value & ~v->vm->cpuid.xcr0) || !(value & XCR0_X87) ||
 	    ((value & XCR0_AVX) && !(value & XCR0_SSE)))
 		return false;
-	write_xcr(0, value);
+	cpu_state_set_xcr0(value);
 	return true;
 }
-
-/* The image from which XRSTOR takes the initial state of every component, and FXRSTOR the legacy part
- * (SDM vol. 1, "XSAVE Area"): x87 as after FNINIT, MXCSR with all exceptions masked. */
-static const struct {
-	u16 fcw;
-	u8 unused[22];
-	u32 mxcsr;
-	u8 rest[1024 - 28];	/* legacy region, a header that is all zero, and the components */
-} aligned_to(64) initial_state = { .fcw = 0x37f, .mxcsr = 0x1f80 };
 
 static bool has_rdtscp(const struct vcpu *v)
 {
@@ -245,31 +236,19 @@ static bool has_rdtscp(const struct vcpu *v)
 
 void vcpu_load_cpu_state(struct vcpu *v)
 {
-	u64 all = v->vm->cpuid.xcr0;
-
-	if (all) {
-		write_xcr(0, all);
-		asm volatile("xrstor64 %0" : : "m"(initial_state), "a"((u32)all), "d"((u32)(all >> 32)));
-		write_xcr(0, XCR0_X87);
-	} else {
-		asm volatile("fxrstor64 %0" : : "m"(initial_state));
-	}
-	write_dr0(0);
-	write_dr1(0);
-	write_dr2(0);
-	write_dr3(0);
+	cpu_state_reset(v->vm->cpuid.xcr0);
 	if (has_rdtscp(v))
-		vcpu_set_tsc_aux(v, 0);
+		cpu_state_set_tsc_aux(0);
 }
 
 u64 vcpu_tsc_aux(struct vcpu *v)
 {
-	return rdmsr(MSR_TSC_AUX);
+	return cpu_state_tsc_aux();
 }
 
 void vcpu_set_tsc_aux(struct vcpu *v, u64 value)
 {
-	wrmsr(MSR_TSC_AUX, value);
+	cpu_state_set_tsc_aux(value);
 }
 
 static u32 msr_group(u32 index)
@@ -341,16 +320,9 @@ static u64 walk_pdptr(void *ctx, unsigned index)
 	return v->cur->pdptr[index];
 }
 
-/* PKRU stays the guest's in the CPU, but RDPKRU needs CR4.PKE, which Plinth has no other use for. */
 static u32 walk_pkru(void *ctx)
 {
-	u64 cr4 = read_cr4();
-	u32 pkru, edx;
-
-	write_cr4(cr4 | CR4_PKE);
-	asm volatile(".byte 0x0f, 0x01, 0xee" : "=a"(pkru), "=d"(edx) : "c"(0));	/* RDPKRU */
-	write_cr4(cr4);
-	return pkru;
+	return cpu_state_pkru();
 }
 
 static bool walk_read(void *ctx, gpa_t at, unsigned bytes, u64 *value)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stands between the vCPU's plain C and the CPU on which it runs: the guest's registers that no
+ * hardware block holds, and events that are the host's. Every privileged instruction that exits,
+ * registers and policies need is behind these functions, so that all of them are tested anywhere.
+ */
+#pragma once
+
+#include "include/types.h"
+
+/* XCR0. The caller has checked the value, as XSETBV would, and that the CPU has XSAVE. */
+u64 cpu_state_xcr0(void);
+void cpu_state_set_xcr0(u64 value);
+
+/* TSC_AUX, of a CPU that has RDTSCP. */
+u64 cpu_state_tsc_aux(void);
+void cpu_state_set_tsc_aux(u64 value);
+
+/* PKRU, of a CPU that has protection keys. */
+u32 cpu_state_pkru(void);
+
+/* x87, SSE, AVX, XCR0 and DR0-3 as a reset leaves them. `xcr0`: every component that the guest may
+ * use; 0: it has no XSAVE. */
+void cpu_state_reset(u64 xcr0);
+
+/* Lets the host take its pending interrupts, in their handlers, which do the work. */
+void cpu_take_interrupts(void);
+
+/* The host's own machine check, taken while a guest ran: Plinth's handler decides. */
+void cpu_take_machine_check(void);
