@@ -265,6 +265,26 @@ static void on_console_input(u8 vector)
 	}
 }
 
+/* Where the host's memory is, in KiB: what is in none of these is Plinth's own. */
+static void report_memory(const struct boot_info *boot)
+{
+	u64 all = 0, ram = 0, tables = 0, files = 0;
+
+	for (unsigned i = 0; i < boot->nr_ranges; i++)
+		all += boot->range[i].ram ? boot->range[i].size : 0;
+	for (unsigned i = 0; i < boot->nr_modules; i++)
+		files += boot->module[i].size;
+	for (unsigned i = 0; i < config.nr_guests; i++) {
+		tables += guests[i].vm ? guests[i].vm->mmu.pool.used * PAGE_SIZE : 0;
+		for (unsigned j = 0; j < guests[i].nr_pieces; j++)
+			ram += guests[i].piece[j].size;
+	}
+	kprintf("memory: %llu KiB; free %llu, guests' RAM %llu, page tables %llu, modules %llu",
+		(unsigned long long)all >> 10, (unsigned long long)frames_available(&host_frames) >> 10,
+		(unsigned long long)ram >> 10, (unsigned long long)tables >> 10,
+		(unsigned long long)files >> 10);
+}
+
 static void start_console_input(void)
 {
 	irq_set_handler(VECTOR_COM1, on_console_input);
@@ -375,5 +395,7 @@ const char *guests_run(const struct boot_info *boot, bool report)
 		return NULL;
 	start_console_input();
 	run_all();
+	if (wants_report)
+		report_memory(boot);
 	return NULL;
 }

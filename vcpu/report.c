@@ -121,8 +121,9 @@ void report_exits(const struct vcpu *v)
 		total += v->exits[i];
 		time += v->time[i];
 	}
-	kprintf("guest %s: vCPU %u: %llu exits, %llu ticks of %llu in Plinth", v->vm->name, v->index, (llu)total,
-		(llu)time, (llu)(rdtsc() - v->vm->start_tsc));
+	kprintf("guest %s: vCPU %u: %llu exits, %llu ticks of %llu in Plinth, beside %llu of waiting",
+		v->vm->name, v->index, (llu)total, (llu)time, (llu)(rdtsc() - v->start_tsc - v->idle),
+		(llu)v->idle);
 	for (unsigned i = 0; i < NR_EXIT_KINDS; i++)
 		if (v->exits[i])
 			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i), (llu)v->exits[i],

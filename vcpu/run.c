@@ -86,13 +86,24 @@ static bool is_wake_up(struct vcpu *v)
 	       ((v->cur->rflags & RFLAGS_IF) && vcpu_interrupt_pending(v));
 }
 
+/* Waiting is nobody's work: the time from exit to entry leaves it out. */
+static void wait(struct vcpu *v)
+{
+	u64 from = rdtsc(), idle;
+
+	cpu_wait_for_irq();
+	idle = rdtsc() - from;
+	v->idle += idle;
+	v->exit_tsc += idle;
+}
+
 /* HLT: until an interrupt or NMI that the guest can take. The one place where this CPU idles. False: the
  * guest has ended. */
 static bool halt(struct vcpu *v)
 {
 	while (!is_wake_up(v)) {
 		if (!v->requests)
-			cpu_wait_for_irq();
+			wait(v);
 		if (v->requests && !do_requests(v))
 			return false;
 	}
@@ -148,7 +159,7 @@ void vcpu_run(struct vcpu *v)
 	this_cpu()->vcpu = v;
 	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT | REQUEST_TIMER);
 	vcpu_load_cpu_state(v);
-	v->exit_tsc = rdtsc();
+	v->start_tsc = v->exit_tsc = rdtsc();
 	v->exit.kind = EXIT_EXTINT;
 	while (alive) {
 		/* Whoever asks for something after this look sees in_guest, and kicks. */

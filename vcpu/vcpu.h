@@ -132,6 +132,7 @@ struct vcpu {
 	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */
 	u64 exit_tsc, entry_tsc;
 	u64 exits[NR_EXIT_KINDS], time[NR_EXIT_KINDS];	/* number, and TSC ticks from exit to entry */
+	u64 start_tsc, idle;	/* when it began to run, and ticks that it waited halted: not in time[] */
 	unsigned trace_next;
 	struct exit_trace trace[VCPU_TRACE_SIZE];
 };
