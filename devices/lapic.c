@@ -52,6 +52,14 @@ static inline void update_ppr(struct lapic *lapic)
 	lapic->ppr = (lapic->tpr & 0xf0) >= class ? lapic->tpr : class;
 }
 
+/* The same where the priority may have fallen: what it held back can be delivered now. */
+static inline void lower_ppr(struct lapic *lapic)
+{
+	update_ppr(lapic);
+	if (unlikely(lapic_pending(lapic) >= 0))
+		lapic->ops->kick(lapic->ctx, lapic->index);
+}
+
 static void update_extint(struct lapic *lapic)
 {
 	u32 lint0 = lapic->lvt[LVT_LINT0];
@@ -253,7 +261,7 @@ void lapic_eoi(struct lapic *lapic)
 	isr->word[word] ^= 1u << number;
 	if (!isr->word[word])
 		isr->summary ^= 1u << word;
-	update_ppr(lapic);
+	lower_ppr(lapic);
 	if (unlikely(lapic->tmr[word] >> number & 1))
 		end_level(lapic, word * 32 | number);
 }
@@ -261,7 +269,7 @@ void lapic_eoi(struct lapic *lapic)
 void lapic_set_tpr(struct lapic *lapic, u8 tpr)
 {
 	lapic->tpr = tpr;
-	update_ppr(lapic);
+	lower_ppr(lapic);
 }
 
 /* ---- the timer ---- */

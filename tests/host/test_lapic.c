@@ -176,6 +176,36 @@ static void test_priorities(void **state)
 	assert_int_equal(lapic_cr8(&apic[1]), 9);
 }
 
+/* SDM: "Task and Processor Priorities": what they hold back is delivered when they fall, so whoever runs
+ * the processor has to hear of that; and of nothing while it is still held back. */
+static void test_priority_falls(void **state)
+{
+	setup();
+	ipi(0, 0, 0x40060);
+	lapic_accept(&apic[0], 0x60);
+	ipi(0, 0, 0x40040);
+	ipi(0, 0, 0x40044);
+	kicks = 0;
+	wr(0, 0x80, 0x20);
+	assert_int_equal(kicks, 0);
+	wr(0, 0xb0, 0);
+	assert_int_equal(kicks, 1);
+	lapic_accept(&apic[0], 0x44);
+	wr(0, 0xb0, 0);
+	assert_int_equal(kicks, 2);
+	lapic_accept(&apic[0], 0x40);
+	wr(0, 0xb0, 0);
+	assert_int_equal(kicks, 2);
+
+	lapic_set_tpr(&apic[0], 0x50);
+	ipi(0, 0, 0x40040);
+	kicks = 0;
+	lapic_set_tpr(&apic[0], 0x40);
+	assert_int_equal(kicks, 0);
+	lapic_set_tpr(&apic[0], 0x30);
+	assert_int_equal(kicks, 1);
+}
+
 static void test_destinations(void **state)
 {
 	setup();
@@ -614,7 +644,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reset_state), cmocka_unit_test(test_access_sizes),
-		cmocka_unit_test(test_priorities), cmocka_unit_test(test_destinations),
+		cmocka_unit_test(test_priorities), cmocka_unit_test(test_priority_falls),
+		cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_init_sipi_nmi), cmocka_unit_test(test_illegal_vectors),
 		cmocka_unit_test(test_timer), cmocka_unit_test(test_timer_periodic),
 		cmocka_unit_test(test_tsc_deadline), cmocka_unit_test(test_software_disable),
