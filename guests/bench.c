@@ -10,6 +10,7 @@
 #define UNCLAIMED	0xfe000000ul
 #define NOT_MAPPED	0x140000000ul
 #define TOUCH_BASE	0x4000000ul	/* nobody has touched memory from here on */
+#define TOUCH_BASE_2M	0x5000000ul	/* nor has the row with TOUCH_BASE come so far */
 #define IPI_VECTOR	0x40
 #define TIMER_VECTOR	0x41
 #define ICR_SELF	0x40000u	/* destination shorthand: self */
@@ -134,6 +135,7 @@ void guest_main(u32 magic, u32 info)
 		{ "lapic-eoi", row_write, LAPIC + LAPIC_EOI, 0, 0 },
 		{ "mmio-unclaimed", row_read, UNCLAIMED, 0, 0 },
 		{ "first-touch", row_read, TOUCH_BASE, 0, PAGE },
+		{ "first-touch-2m", row_read, TOUCH_BASE_2M, 0, 0x200000 },
 		{ "mov-cr3", row_cr3, cr3, 0, 0 },
 		{ "invlpg", row_invlpg, TOUCH_BASE, 0, 0 },
 		{ "cr0-wp-twice", row_cr0, cr0 & ~0x10000ul, cr0, 0 },
