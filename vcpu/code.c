@@ -13,12 +13,8 @@
 
 u64 code_linear(struct vcpu *v)
 {
-	const struct cpu_ctx *c = v->cur;
-
-	ctx_need(v, CTX_CS_SS);
-	if (c->seg[SEG_CS].attr & SEG_ATTR_L)
-		return c->rip;
-	return (u32)(c->rip + c->seg[SEG_CS].base);
+	ctx_need(v, CTX_CODE);
+	return v->cur->code_linear;
 }
 
 static bool memo_holds(const struct vcpu *v, u64 page)

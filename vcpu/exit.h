@@ -84,12 +84,13 @@ struct exit {
 	u32 raw;		/* the vendor's number, to be shown, never to be tested */
 	u64 rip_next;
 	union {
+		u64 first_word;				/* of whatever it is, for the trace */
 		struct event event;			/* EXCEPTION, PAGE_FAULT */
 		struct { u8 index, gpr; bool read, emulated; u64 value; } cr;	/* CR_*, DR_ACCESS, LMSW */
 		struct { u16 port; u8 size; bool in, string, rep; } io;
 		struct { u32 index; bool write; } msr;
 		struct {				/* STAGE2 */
-			u64 address;			/* in the input space of the mmu */
+			u64 address;			/* in the input space of the mmu; the first word */
 			u32 access;			/* ACCESS_* */
 			bool final;			/* else on a table of the guest's own walk */
 			u64 gla;

@@ -120,9 +120,7 @@ static void trace(struct vcpu *v)
 	t->rip = v->cur->rip;
 	t->kind = x->kind;
 	t->raw = x->raw;
-	t->info = x->kind == EXIT_STAGE2 ? x->stage2.address :
-		  x->kind == EXIT_IO ? x->io.port :
-		  x->kind == EXIT_MSR ? x->msr.index : v->gpr[GPR_RAX];
+	t->info = x->first_word;
 }
 
 /* The routing's verdict on an exit becomes state. False: the guest has ended. */

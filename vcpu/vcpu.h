@@ -39,7 +39,8 @@ enum ctx_group {
 	CTX_LOADSAVE	= BIT(14),	/* KERNEL_GS_BASE STAR LSTAR CSTAR SFMASK */
 	CTX_DEBUGCTL	= BIT(15),
 	CTX_BLOCK	= BIT(16),
-	CTX_ALL		= BITS(16, 0),
+	CTX_CODE	= BIT(17),	/* code_linear: made from the others, never written */
+	CTX_ALL		= BITS(17, 0),
 };
 
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
@@ -56,6 +57,7 @@ struct cpu_ctx {
 	struct table gdtr, idtr;
 	struct { bool sti, mov_ss, nmi; } block;
 	u8 activity;		/* enum activity: Plinth's run loop honours it, no hardware needed */
+	u64 code_linear;	/* linear address of RIP */
 	u64 pending_debug;	/* VMX's pending debug exceptions in DR6 form; 0 for SVM */
 	void *hw;		/* the backend's block */
 };
@@ -90,7 +92,7 @@ enum vcpu_request {
 };
 
 struct exit_trace {
-	u64 rip, info;
+	u64 rip, info;		/* info: the first word of the exit's payload */
 	u32 raw;
 	u8 kind;
 };

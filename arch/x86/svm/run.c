@@ -105,6 +105,15 @@ static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 	}
 }
 
+static void decode_io(struct exit *x, u32 info)
+{
+	x->io.port = info >> SVM_IOIO_PORT_SHIFT;
+	x->io.size = info >> SVM_IOIO_SIZE_SHIFT & 7;
+	x->io.in = info & SVM_IOIO_IN;
+	x->io.string = info & SVM_IOIO_STRING;
+	x->io.rep = info & SVM_IOIO_REP;
+}
+
 static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 {
 	struct exit *x = &v->exit;
@@ -112,6 +121,7 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 
 	x->have = 0;
 	x->raw = code;
+	x->first_word = vmcb->exitinfo1;
 	if (unlikely(code >= ARRAY_SIZE(kind_of))) {
 		if (code == SVM_EXIT_NPF)
 			return decode_npf(x, vmcb);
@@ -123,11 +133,7 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 	case SVM_EXIT_INTR: case SVM_EXIT_VINTR: case SVM_EXIT_CPUID: case SVM_EXIT_HLT: case SVM_EXIT_VMMCALL:
 		return;
 	case SVM_EXIT_IOIO:
-		x->io.port = vmcb->exitinfo1 >> SVM_IOIO_PORT_SHIFT;
-		x->io.size = vmcb->exitinfo1 >> SVM_IOIO_SIZE_SHIFT & 7;
-		x->io.in = vmcb->exitinfo1 & SVM_IOIO_IN;
-		x->io.string = vmcb->exitinfo1 & SVM_IOIO_STRING;
-		x->io.rep = vmcb->exitinfo1 & SVM_IOIO_REP;
+		decode_io(x, vmcb->exitinfo1);
 		x->rip_next = vmcb->exitinfo2;
 		x->insn_len = vmcb->exitinfo2 - vmcb->rip;
 		x->have = EXIT_LENGTH;
@@ -216,8 +222,13 @@ void svm_run(struct vcpu *v)
 	struct vmcb *vmcb = b->vmcb;
 	struct svm_cpu *cpu = &svm_cpus[v->cpu];
 
-	if (c->dirty)
+	/* Most exits have moved RIP and nothing else. */
+	if (likely(c->dirty == CTX_IP)) {
+		vmcb->rip = c->rip;
+		c->dirty = 0;
+	} else if (c->dirty) {
 		svm_store(v);
+	}
 	if (unlikely(b->tag_cpu != v->cpu || b->tag_generation != cpu->tag_generation))
 		take_tag(v, b, cpu);
 	vmcb->rax = v->gpr[GPR_RAX];
@@ -225,10 +236,12 @@ void svm_run(struct vcpu *v)
 	v->gpr[GPR_RAX] = vmcb->rax;
 	vmcb->tlb_control = VMCB_TLB_NOTHING;
 	vmcb->eventinj = 0;
-	vmcb->clean = svm_caps.clean_bits ? VMCB_CLEAN_ALL : 0;
+	vmcb->clean = svm_clean_after_exit;
 	c->rip = vmcb->rip;
 	c->rflags = vmcb->rflags;
-	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR;
+	c->cr3 = vmcb->cr3;
+	c->code_linear = vmcb->cs.attrib & VMCB_SEG_L ? c->rip : (u32)(c->rip + vmcb->cs.base);
+	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR | CTX_CR3 | CTX_CODE;
 	/* One shadow bit for both reasons: with IF clear it can only be MOV SS. */
 	c->block.sti = c->block.mov_ss = false;
 	if (unlikely(vmcb->int_state & VMCB_INT_STATE_SHADOW)) {

@@ -47,62 +47,71 @@ static void load_segments(struct cpu_ctx *c, const struct vmcb *vmcb)
 	c->seg[SEG_TR] = segment_from(&vmcb->tr);
 }
 
-/* The rarely used groups: system tables, debug and system-call registers. */
-static void load_rest(struct cpu_ctx *c, const struct vmcb *vmcb, u32 groups)
+static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 {
-	if (groups & CTX_TABLES) {
+	switch (group) {
+	case CTX_SP:
+		c->rsp = vmcb->rsp;
+		break;
+	case CTX_CS_SS:
+		c->seg[SEG_CS] = segment_from(&vmcb->cs);
+		c->seg[SEG_SS] = segment_from(&vmcb->ss);
+		/* CPL is SS.DPL everywhere in Plinth; SYSRET and far returns may leave another DPL behind. */
+		c->seg[SEG_SS].attr = (c->seg[SEG_SS].attr & ~SEG_ATTR_DPL) | vmcb->cpl << SEG_ATTR_DPL_SHIFT;
+		break;
+	case CTX_SEGS:
+		load_segments(c, vmcb);
+		break;
+	case CTX_TABLES:
 		c->gdtr = (struct table){ vmcb->gdtr.base, vmcb->gdtr.limit };
 		c->idtr = (struct table){ vmcb->idtr.base, vmcb->idtr.limit };
-	}
-	if (groups & CTX_PAT)
+		break;
+	case CTX_CR0_CR4:
+		load_cr0_cr4(c, vmcb);
+		break;
+	case CTX_CR2:
+		c->cr2 = vmcb->cr2;
+		break;
+	case CTX_CR3:
+		c->cr3 = vmcb->cr3;
+		break;
+	case CTX_EFER:
+		c->efer = vmcb->efer & ~EFER_SVME;
+		break;
+	case CTX_PAT:
 		c->pat = vmcb->g_pat;
-	if (groups & CTX_DR) {
+		break;
+	case CTX_DR:
 		c->dr6 = vmcb->dr6;
 		c->dr7 = vmcb->dr7;
-	}
-	if (groups & CTX_SYSENTER) {
+		break;
+	case CTX_SYSENTER:
 		c->sysenter.cs = vmcb->sysenter_cs;
 		c->sysenter.esp = vmcb->sysenter_esp;
 		c->sysenter.eip = vmcb->sysenter_eip;
-	}
-	if (groups & CTX_LOADSAVE) {
+		break;
+	case CTX_LOADSAVE:
 		c->kernel_gs_base = vmcb->kernel_gs_base;
 		c->star = vmcb->star;
 		c->lstar = vmcb->lstar;
 		c->cstar = vmcb->cstar;
 		c->sfmask = vmcb->sfmask;
-	}
-	if (groups & CTX_DEBUGCTL)
+		break;
+	case CTX_DEBUGCTL:
 		c->debugctl = vmcb->dbgctl;
+		break;
+	}
 }
 
+/* IP, FLAGS, BLOCK and CODE are there after each exit; PDPTRs aren't kept by nested paging, the context's
+ * own values stand. */
 void svm_load(struct vcpu *v, u32 groups)
 {
-	struct cpu_ctx *c = v->cur;
 	const struct vmcb *vmcb = vmcb_of(v);
 
-	if (groups & CTX_SP)
-		c->rsp = vmcb->rsp;
-	if (groups & CTX_CS_SS) {
-		c->seg[SEG_CS] = segment_from(&vmcb->cs);
-		c->seg[SEG_SS] = segment_from(&vmcb->ss);
-		/* CPL is SS.DPL everywhere in Plinth; SYSRET and far returns may leave another DPL behind. */
-		c->seg[SEG_SS].attr = (c->seg[SEG_SS].attr & ~SEG_ATTR_DPL) | vmcb->cpl << SEG_ATTR_DPL_SHIFT;
-	}
-	if (groups & CTX_SEGS)
-		load_segments(c, vmcb);
-	if (groups & CTX_CR0_CR4)
-		load_cr0_cr4(c, vmcb);
-	if (groups & CTX_CR2)
-		c->cr2 = vmcb->cr2;
-	if (groups & CTX_CR3)
-		c->cr3 = vmcb->cr3;
-	if (groups & CTX_EFER)
-		c->efer = vmcb->efer & ~EFER_SVME;
-	if (groups & (CTX_TABLES | CTX_PAT | CTX_DR | CTX_SYSENTER | CTX_LOADSAVE | CTX_DEBUGCTL))
-		load_rest(c, vmcb, groups);
-	/* PDPTR: nested paging keeps none, the context's own values stand. */
-	c->available |= groups;
+	v->cur->available |= groups;
+	for (; groups; groups &= groups - 1)
+		load_group(v->cur, vmcb, groups & -groups);
 }
 
 static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)

@@ -15,6 +15,7 @@
 #include "vcpu/vm.h"
 
 struct backend_caps svm_caps;
+u32 svm_clean_after_exit;
 struct svm_cpu svm_cpus[MAX_CPUS];
 u64 svm_iopm_pa;
 
@@ -42,6 +43,7 @@ static const char *probe(void)
 		.pdptr_in_memory = true,
 		.tags = r.ebx,
 	};
+	svm_clean_after_exit = svm_caps.clean_bits ? VMCB_CLEAN_ALL : 0;
 	if (!svm_caps.nested_paging)
 		return "this CPU's SVM has no nested paging (NPT), which Plinth needs today. Take a newer CPU, "
 		       "or in QEMU a model that has it: -cpu max or -cpu EPYC";

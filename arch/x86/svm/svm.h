@@ -24,10 +24,14 @@ struct svm_cpu {
 };
 
 extern struct backend_caps svm_caps;
+extern u32 svm_clean_after_exit;	/* VMCB clean bits once the CPU has written the VMCB */
 extern struct svm_cpu svm_cpus[];
 extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
 
 /* A VMCB segment with these attributes (descriptor bits 40-47, and 52-55 above them) and no limit. */
+/* The L bit of a code segment's attributes. */
+#define VMCB_SEG_L	0x200
+
 #define VMCB_SEG_CODE64	0xa9b
 #define VMCB_SEG_DATA	0xc93
 #define VMCB_SEG_TSS	0x08b
