@@ -1,58 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The walk memo (docs/vcpu.md): exits come again and again from the same few pages, and a CPU without
- * nRIP save needs the instruction's bytes each time. The memo holds what the last walk found, and the
- * entries through which it went; as long as they read the same, a walk would end there again.
- */
+/* The walk memo's slow side, and the few instructions that were decoded last. */
 #include "vcpu/code.h"
 
-#include "include/x86/cr.h"
 #include "lib/string.h"
 #include "vcpu/registers.h"
-#include "vcpu/vm.h"
-
-u64 code_linear(struct vcpu *v)
-{
-	ctx_need(v, CTX_CODE);
-	return v->cur->code_linear;
-}
-
-static bool memo_holds(const struct vcpu *v, u64 page)
-{
-	const struct walk_memo *m = &v->memo;
-
-	if (!m->valid || m->page != page || m->cr3 != v->cur->cr3 ||
-	    m->slots_generation != v->vm->slots.generation)
-		return false;
-	for (unsigned i = 0; i < m->nr_entries; i++)
-		if (*m->entry[i].at != m->entry[i].was)
-			return false;
-	return true;
-}
 
 /* Where the walk of a page ended becomes the memo, if its own entries are all that it depends on. */
 static void memo_keep(struct vcpu *v, u64 page, const struct walk_result *r, const u8 *code)
 {
+	static const u64 nothing;
 	struct walk_memo *m = &v->memo;
 
-	m->valid = false;
-	if (!code || r->staged)
+	m->page = MEMO_NONE;
+	if (r->staged)
 		return;
+	for (unsigned i = 0; i < FMT_MAX_LEVELS; i++) {
+		m->entry[i].at = &nothing;
+		m->entry[i].was = 0;
+	}
 	for (unsigned i = 0; i < r->nr_steps; i++) {
-		/* A 4-byte entry is read with its neighbour, for one loop; never over a page's end. */
-		u64 at = ALIGN_DOWN(r->step[i].at.v, 8);
+		/* An entry of 4 bytes is compared with its neighbour. */
+		u64 at = r->step[i].at.v, whole = ALIGN_DOWN(at, 8);
+		unsigned shift = (at - whole) * 8;
+		u64 mask = v->gva_walk.format->entry_bytes == 8 ? ~0ull : 0xffffffffull << shift;
 
-		m->entry[i].at = vm_memory(v->vm, GPA(at), 8, RIGHT_R);
+		m->entry[i].at = vm_memory(v->vm, GPA(whole), 8, 0);
 		if (!m->entry[i].at)
 			return;
 		m->entry[i].was = *m->entry[i].at;
+		if ((m->entry[i].was ^ r->step[i].entry << shift) & mask)
+			return;		/* it has changed since the walk */
 	}
-	m->nr_entries = r->nr_steps;
-	m->page = page;
 	m->cr3 = v->cur->cr3;
 	m->slots_generation = v->vm->slots.generation;
 	m->code = code;
-	m->valid = true;
+	m->page = page;
 }
 
 /* A page of code by a walk, whose result is in *r. */
@@ -63,22 +45,23 @@ static const u8 *find_page(struct vcpu *v, u64 page, struct walk_result *r)
 	vcpu_refresh_walk(v);
 	if (walk_translate(&v->gva_walk, page, access, r) != WALK_OK)
 		return NULL;
-	return vm_memory(v->vm, GPA(r->gpa.v & PAGE_MASK), PAGE_SIZE, RIGHT_R);
+	return vm_memory(v->vm, GPA(r->gpa.v & PAGE_MASK), PAGE_SIZE, 0);
 }
 
 const u8 *code_pointer(struct vcpu *v, unsigned *avail)
 {
 	u64 linear = code_linear(v), page = linear & PAGE_MASK;
 	struct walk_result r;
-	const u8 *code;
+	const u8 *code = code_memo(v);
 
-	ctx_need(v, CTX_CR3);
 	*avail = PAGE_SIZE - (linear - page);
-	if (likely(memo_holds(v, page)))
-		return v->memo.code + (linear - page);
+	if (likely(code))
+		return code;
 	code = find_page(v, page, &r);
+	if (!code)
+		return NULL;
 	memo_keep(v, page, &r, code);
-	return code ? code + (linear - page) : NULL;
+	return code + (linear - page);
 }
 
 unsigned code_fetch(struct vcpu *v, u8 bytes[15])
@@ -98,4 +81,44 @@ unsigned code_fetch(struct vcpu *v, u8 bytes[15])
 		return first;
 	memcpy(bytes + first, more, 15 - first);
 	return 15;
+}
+
+static u64 load(const u8 *at)
+{
+	u64 value;
+
+	__builtin_memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* Does this very instruction still stand at RIP? One look at its bytes, which is what counts. */
+static bool is_there(struct vcpu *v, const struct decoded_insn *d)
+{
+	const u8 *code;
+
+	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) || (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
+		return false;
+	code = code_memo(v);
+	return code && !(((load(code) ^ d->bytes[0]) & d->mask[0]) | ((load(code + 8) ^ d->bytes[1]) & d->mask[1]));
+}
+
+const struct insn *code_insn(struct vcpu *v)
+{
+	struct decoded_insn *d = &v->decoded[code_linear(v) / 4 % VCPU_DECODED];
+	u8 bytes[16] = { 0 };
+	int length;
+
+	if (likely(is_there(v, d)))
+		return &d->insn;
+	length = decode(bytes, code_fetch(v, bytes), vcpu_mode(v), &d->insn);
+	d->linear = ~0ull;
+	if (length <= 0)
+		return NULL;
+	d->linear = code_linear(v);
+	d->mode = vcpu_mode(v);
+	d->bytes[0] = load(bytes);
+	d->bytes[1] = load(bytes + 8);
+	d->mask[0] = length >= 8 ? ~0ull : BIT(8 * length) - 1;
+	d->mask[1] = length > 8 ? BIT(8 * (length - 8)) - 1 : 0;
+	return &d->insn;
 }

@@ -1,16 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The instruction at RIP: where its bytes are, and how long it is. */
+/*
+ * The instruction at RIP: where its bytes are, how long it is, what it is. By way of the walk memo
+ * (docs/vcpu.md): exits come again and again from the same few pages, and a CPU without nRIP save needs the
+ * instruction's bytes each time. The memo holds what the last walk found, and the entries through which it
+ * went; as long as they read the same, a walk would end there again.
+ */
 #pragma once
 
 #include "vcpu/vcpu.h"
+#include "vcpu/vm.h"
 
-/* A host pointer to the byte at CS:RIP, by the walk memo, and how many bytes of its page follow (1 to 4096).
- * The guest may change them at any time: copy before looking twice. NULL: RIP isn't mapped to memory. */
+/* Linear address of RIP. */
+static inline u64 code_linear(struct vcpu *v)
+{
+	ctx_need(v, CTX_CODE);
+	return v->cur->code_linear;
+}
+
+/* The host's pointer to the byte at RIP if the memo holds, else NULL. */
+static inline const u8 *code_memo(struct vcpu *v)
+{
+	const struct walk_memo *m = &v->memo;
+	u64 linear = code_linear(v), changed;
+
+	ctx_need(v, CTX_CR3);
+	if (m->page != (linear & PAGE_MASK) || m->cr3 != v->cur->cr3 ||
+	    m->slots_generation != v->vm->slots.generation)
+		return NULL;
+	static_assert(FMT_MAX_LEVELS == 5, "all entries are compared");
+	changed = (*m->entry[0].at ^ m->entry[0].was) | (*m->entry[1].at ^ m->entry[1].was) |
+		  (*m->entry[2].at ^ m->entry[2].was) | (*m->entry[3].at ^ m->entry[3].was) |
+		  (*m->entry[4].at ^ m->entry[4].was);
+	return changed ? NULL : m->code + (linear & ~PAGE_MASK);
+}
+
+/* The same, by a walk if need be; the memo is made anew then. How many bytes of its page there are from it on
+ * (1 to 4096) goes to *avail. The guest may change them at any time: copy before looking twice.
+ * NULL: RIP isn't mapped to memory. */
 const u8 *code_pointer(struct vcpu *v, unsigned *avail);
 
 /* Copies up to 15 bytes at CS:RIP, over a page's end if need be, without setting accessed flags.
  * Returns how many there are. */
 unsigned code_fetch(struct vcpu *v, u8 bytes[15]);
 
-/* Linear address of RIP. */
-u64 code_linear(struct vcpu *v);
+/* The instruction at RIP, decoded; it stays there until the next call. NULL: it can't be fetched whole, or is
+ * no valid one: code_fetch() and decode() say which. */
+const struct insn *code_insn(struct vcpu *v);

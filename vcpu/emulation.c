@@ -100,6 +100,18 @@ static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status, 
 	}
 }
 
+/*
+ * Is this the access whose physical address the exit has told? The CPU has then translated and checked it a
+ * moment ago. An operand over a page's end comes in two parts, with two offsets.
+ */
+static bool is_translated(const struct vcpu *v, gva_t at, u32 access)
+{
+	const struct exit *x = &v->exit;
+
+	return x->kind == EXIT_STAGE2 && x->stage2.is_operand && !((at.v ^ x->stage2.address) & ~PAGE_MASK) &&
+	       !(access & ~x->stage2.access & ACCESS_WRITE);
+}
+
 static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 access, struct place *p,
 				  struct event *fault)
 {
@@ -111,10 +123,14 @@ static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 a
 	vcpu_refresh_walk(v);
 	if (v->cur->rflags & RFLAGS_AC)
 		access |= ACCESS_AC;
-	status = walk_translate(&v->gva_walk, at.v, access, &r);
-	if (status != WALK_OK)
-		return walk_failed(v, status, &r, at.v, fault);
-	p->gpa = r.gpa;
+	if (is_translated(v, at, access)) {
+		p->gpa = GPA(v->exit.stage2.address);
+	} else {
+		status = walk_translate(&v->gva_walk, at.v, access, &r);
+		if (status != WALK_OK)
+			return walk_failed(v, status, &r, at.v, fault);
+		p->gpa = r.gpa;
+	}
 	p->ignores_writes = false;
 	p->memory = vm_memory(vm, p->gpa, size, right);
 	if (p->memory || !slots_find(&vm->slots, p->gpa))
@@ -336,15 +352,32 @@ static void print_bytes(char *to, size_t size, const struct exit *x)
 		at += snprintf(to + at, size - at, "%02x ", x->insn_bytes[i]);
 }
 
+/* In memory, without a second one that could have the same offset in its page. */
+static bool has_one_operand(const struct insn *insn)
+{
+	return insn->op >= OP_ADD && insn->op <= OP_BTC && insn->is_mem;
+}
+
 enum handled emulate_one(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
+	const struct insn *insn = code_insn(v);
 	struct emulate_result result;
+	enum emulate_status status;
 	char bytes[64] = "";
 
-	if (!exit_need(v, EXIT_INSN) || !x->nr_insn_bytes)
-		return fetch_fault(v, 0);
-	switch (emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes, &result)) {
+	if (likely(insn)) {
+		if (x->kind == EXIT_STAGE2)
+			x->stage2.is_operand = x->stage2.final && has_one_operand(insn);
+		result.insn = *insn;
+		status = emulate_decoded(&ops, v, v->gpr, &result);
+	} else {
+		/* Not whole, or not valid: which, and with what fault, the emulator knows. */
+		if (!exit_need(v, EXIT_INSN) || !x->nr_insn_bytes)
+			return fetch_fault(v, 0);
+		status = emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes, &result);
+	}
+	switch (status) {
 	case EMULATE_OK:
 		return completed(v, &result.event);
 	case EMULATE_AGAIN:
@@ -359,9 +392,60 @@ enum handled emulate_one(struct vcpu *v)
 	case EMULATE_UNHANDLED:
 		break;
 	}
+	x->nr_insn_bytes = code_fetch(v, x->insn_bytes);
 	print_bytes(bytes, sizeof(bytes), x);
 	vm_kill(v, "Plinth can't emulate this instruction yet: %s(after exit \"%s\")", bytes, exit_name(x->kind));
 	return HANDLED_KILL;
+}
+
+/* The register operand of a MOV can be taken whole: any but AH, CH, DH, BH, and RSP, which is elsewhere. */
+static bool is_plain_register(const struct insn *insn)
+{
+	return insn->reg != GPR_RSP && (insn->op_bytes > 1 || insn->rex || insn->reg < 4);
+}
+
+static void store_plain(u64 *gpr, unsigned size, u64 value)
+{
+	switch (size) {
+	case 1: *gpr = (*gpr & ~0xffull) | (u8)value; break;
+	case 2: *gpr = (*gpr & ~0xffffull) | (u16)value; break;
+	case 4: *gpr = (u32)value; break;
+	default: *gpr = value;
+	}
+}
+
+/* Carries out a MOV between a register (or an immediate) and the device register of v->exit. False: it is
+ * something else; nothing was done. */
+static bool move_device(struct vcpu *v, const struct insn *insn)
+{
+	const struct exit *x = &v->exit;
+	bool is_write = x->stage2.access & ACCESS_WRITE;
+	u64 offset = x->stage2.address & ~PAGE_MASK;
+	gpa_t at = GPA(x->stage2.address);
+
+	/* An access that came over a page's end would have begun at offset 0. */
+	if (insn->op != OP_MOV || !x->stage2.final || !offset || offset + insn->op_bytes > PAGE_SIZE)
+		return false;
+	if (insn->form == FORM_RM_IMM && is_write)
+		vcpu_mmio_write(v, at, insn->op_bytes, insn->imm);
+	else if (insn->form == FORM_RM_REG && is_write && is_plain_register(insn))
+		vcpu_mmio_write(v, at, insn->op_bytes, v->gpr[insn->reg]);
+	else if (insn->form == FORM_REG_RM && !is_write && is_plain_register(insn))
+		store_plain(&v->gpr[insn->reg], insn->op_bytes, vcpu_mmio_read(v, at, insn->op_bytes));
+	else
+		return false;
+	return true;
+}
+
+enum handled emulate_device_access(struct vcpu *v)
+{
+	const struct insn *insn = code_insn(v);
+
+	if (!insn || !move_device(v, insn))
+		return emulate_one(v);
+	v->exit.rip_next = v->cur->rip + insn->length;
+	exit_advance(v);
+	return HANDLED_RESUME;
 }
 
 enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory)

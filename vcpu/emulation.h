@@ -7,6 +7,12 @@
 /* Carries out the one instruction at RIP. What it can't do ends the guest with a report. */
 enum handled emulate_one(struct vcpu *v);
 
+/*
+ * The same after a STAGE2 exit with an address where no memory is. A plain MOV needs no emulation: the CPU has
+ * translated its operand and checked everything, but for the second page of one that crosses pages.
+ */
+enum handled emulate_device_access(struct vcpu *v);
+
 /* An instruction fetch went where nothing can be fetched: #PF if memory is there whose slot's rights forbid
  * it, else the guest ends, as it runs from nowhere. */
 enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory);

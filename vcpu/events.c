@@ -29,15 +29,21 @@ void events_raise_page_fault(struct vcpu *v, u64 address, u32 error)
 
 static bool is_contributory(u8 vector)
 {
-	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP);
+	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP) || vector == EXC_CP;
+}
+
+static bool is_page_fault(u8 vector)
+{
+	return vector == EXC_PF || vector == EXC_VE;
 }
 
 enum event_merge events_merge(u8 first, u8 second)
 {
+	bool second_counts = is_contributory(second) || is_page_fault(second);
+
 	if (first == EXC_DF)
-		return is_contributory(second) || second == EXC_PF ? MERGE_TRIPLE_FAULT : MERGE_SECOND;
-	if ((is_contributory(first) && is_contributory(second)) ||
-	    (first == EXC_PF && (is_contributory(second) || second == EXC_PF)))
+		return second_counts ? MERGE_TRIPLE_FAULT : MERGE_SECOND;
+	if ((is_contributory(first) && is_contributory(second)) || (is_page_fault(first) && second_counts))
 		return MERGE_DOUBLE_FAULT;
 	return MERGE_SECOND;
 }
@@ -60,6 +66,7 @@ static void deliver(struct vcpu *v, const struct event *e)
 		c->block.sti = c->block.mov_ss = false;
 		ctx_dirty(v, CTX_BLOCK);
 	}
+	v->nmi_iret.armed = false;	/* the IRET comes later, and exits again */
 	v->backend->inject(v, e);
 }
 
@@ -81,8 +88,12 @@ static bool deliver_raised(struct vcpu *v)
 			break;
 		}
 		v->interrupted.type = EVENT_NONE;
+	} else if (v->interrupted.type == EVENT_NMI) {	/* it comes again, after the exception */
+		v->interrupted.type = EVENT_NONE;
+		v->nmi_pending++;
+		v->cur->block.nmi = false;
 	}
-	/* An interrupt or NMI whose delivery faulted waits in v->interrupted for the next entry. */
+	/* An interrupt whose delivery faulted waits in v->interrupted: its vector is acknowledged. */
 	deliver(v, &e);
 	return true;
 }
@@ -94,10 +105,15 @@ static bool may_take_interrupt(const struct vcpu *v)
 	return (c->rflags & RFLAGS_IF) && !c->block.sti && !c->block.mov_ss;
 }
 
+static bool is_interrupt_held(const struct vcpu *v)
+{
+	return v->interrupted.type == EVENT_EXTINT;
+}
+
 /* Delivers what was cut short, if now is the time for it. */
 static bool deliver_interrupted(struct vcpu *v)
 {
-	if (v->interrupted.type == EVENT_NONE)
+	if (v->interrupted.type == EVENT_NONE || (is_interrupt_held(v) && !may_take_interrupt(v)))
 		return false;
 	deliver(v, &v->interrupted);
 	if (v->interrupted.type == EVENT_NMI)
@@ -117,7 +133,6 @@ static void end_nmi_blocking(struct vcpu *v)
 
 static bool deliver_nmi(struct vcpu *v)
 {
-	end_nmi_blocking(v);
 	if (!v->nmi_pending || v->cur->block.nmi || v->cur->block.mov_ss)
 		return false;
 	v->nmi_pending--;
@@ -158,14 +173,22 @@ static bool needs_step(const struct vcpu *v, bool intr)
 {
 	bool shadow = v->cur->block.sti || v->cur->block.mov_ss;
 
-	return (v->nmi_iret.armed && v->nmi_pending) ||
-	       (shadow && !v->backend->caps->shadow_load && (intr || v->nmi_pending));
+	if (v->backend->is_injecting(v))	/* TF would be on the stack of the event's handler */
+		return false;
+	return (v->nmi_pending && (v->nmi_iret.armed || v->cur->block.mov_ss)) ||
+	       (shadow && intr && !v->backend->caps->shadow_load);
+}
+
+/* An NMI that can't be taken now, whatever the reason, can be at the next IRET at the latest. */
+static bool wants_nmi_window(const struct vcpu *v)
+{
+	return (v->cur->block.nmi || v->nmi_pending) && !v->nmi_iret.armed;
 }
 
 static void open_windows(struct vcpu *v)
 {
-	bool intr = vcpu_interrupt_pending(v);
-	bool nmi = v->cur->block.nmi && !v->nmi_iret.armed;
+	bool intr = is_interrupt_held(v) || vcpu_interrupt_pending(v);
+	bool nmi = wants_nmi_window(v);
 
 	if (needs_step(v, intr)) {
 		begin_step(v);
@@ -180,21 +203,30 @@ static void open_windows(struct vcpu *v)
 
 bool events_prepare(struct vcpu *v)
 {
-	if (v->raised.type != EVENT_NONE) {
-		if (!deliver_raised(v))
-			return false;
-		if (v->interrupted.type != EVENT_NONE)
-			vcpu_request(v, REQUEST_EVENT);	/* after the next exit, whatever it is */
-	} else if (!deliver_interrupted(v) && !deliver_nmi(v)) {
-		deliver_interrupt(v);
+	end_nmi_blocking(v);
+	/* One event an entry: what was handed over must not be replaced by what came meanwhile. */
+	if (!v->backend->is_injecting(v)) {
+		if (v->raised.type != EVENT_NONE) {
+			if (!deliver_raised(v))
+				return false;
+		} else if (!deliver_interrupted(v) && !deliver_nmi(v)) {
+			deliver_interrupt(v);
+		}
 	}
 	open_windows(v);
 	return true;
 }
 
+bool events_wake_up(struct vcpu *v)
+{
+	end_nmi_blocking(v);
+	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
+	       ((v->cur->rflags & RFLAGS_IF) && (is_interrupt_held(v) || vcpu_interrupt_pending(v)));
+}
+
 void events_iret(struct vcpu *v)
 {
-	v->nmi_iret.armed = true;
+	v->nmi_iret.armed = v->cur->block.nmi;
 	v->nmi_iret.rip = v->cur->rip;
 	vcpu_request(v, REQUEST_EVENT);
 }

@@ -10,6 +10,9 @@
 /* Decides and hands at most one event to the backend. False: a triple fault; the guest can't go on. */
 bool must_check events_prepare(struct vcpu *v);
 
+/* Is there something that ends a HLT: an exception, an NMI or interrupt that can be taken? */
+bool events_wake_up(struct vcpu *v);
+
 /* Makes `v->raised` an exception of the instruction at RIP. */
 void events_raise(struct vcpu *v, u8 vector);
 void events_raise_error(struct vcpu *v, u8 vector, u32 error);

@@ -93,6 +93,7 @@ struct exit {
 			u64 address;			/* in the input space of the mmu; the first word */
 			u32 access;			/* ACCESS_* */
 			bool final;			/* else on a table of the guest's own walk */
+			bool is_operand;		/* of the one memory operand of the instruction */
 			u64 gla;
 		} stage2;
 		struct { u64 rule, qualification; } entry_failed;

@@ -218,9 +218,12 @@ static enum handled handle_stage2(struct vcpu *v)
 	case MMU_RETRY:
 		return HANDLED_RESUME;
 	case MMU_EMULATE:
+		if (x->stage2.access & ACCESS_FETCH)
+			return emulate_denied_fetch(v, false);
+		return emulate_device_access(v);
 	case MMU_DENIED:
 		if (x->stage2.access & ACCESS_FETCH)
-			return emulate_denied_fetch(v, info.rights != 0);
+			return emulate_denied_fetch(v, true);
 		return emulate_one(v);
 	case MMU_NO_PROGRESS:
 		vm_kill(v, "no progress: the same access to %#llx faults again and again",
@@ -340,23 +343,21 @@ static bool find_length(struct vcpu *v)
 	struct exit *x = &v->exit;
 	const struct known_insn *known = x->kind == EXIT_MSR && x->msr.write ? &wrmsr_insn :
 									      &known_insns[x->kind];
+	const u8 *code = code_memo(v);
 	u8 bytes[15];
-	unsigned avail, got;
-	const u8 *code = code_pointer(v, &avail);
 
-	if (!code || !known->mask)
-		return false;
-	x->insn_len = 0;
 	/* One load, so that the bytes compared are the bytes that count. */
-	if (likely(avail >= 4 &&
+	if (likely(code && (code_linear(v) & ~PAGE_MASK) <= PAGE_SIZE - 4 &&
 		   !((__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED) ^ known->bytes) & known->mask))) {
 		x->insn_len = known->length;
 	} else {
-		got = code_fetch(v, bytes);
-		x->insn_len = insn_length_of(bytes, got, vcpu_mode(v), known->opcode);
+		x->insn_len = insn_length_of(bytes, code_fetch(v, bytes), vcpu_mode(v), known->opcode);
+		if (!x->insn_len)
+			return false;
 	}
 	x->rip_next = v->cur->rip + x->insn_len;
-	return x->insn_len;
+	x->have |= EXIT_LENGTH;
+	return true;
 }
 
 bool exit_need(struct vcpu *v, u32 have)
@@ -370,11 +371,8 @@ bool exit_need(struct vcpu *v, u32 have)
 		v->backend->exit_fill(v, missing);
 		missing = have & ~x->have;
 	}
-	if (missing & EXIT_LENGTH) {
-		if (!find_length(v))
-			return false;
-		x->have |= EXIT_LENGTH;
-	}
+	if ((missing & EXIT_LENGTH) && !find_length(v))
+		return false;
 	if (missing & EXIT_INSN) {
 		x->nr_insn_bytes = code_fetch(v, x->insn_bytes);
 		x->have |= EXIT_INSN;

@@ -24,22 +24,11 @@ unsigned vcpu_cpl(struct vcpu *v)
 	return (v->cur->seg[SEG_SS].attr & SEG_ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
 }
 
-enum cpu_mode vcpu_mode(struct vcpu *v)
-{
-	u32 attr;
-
-	ctx_need(v, CTX_CS_SS | CTX_EFER);
-	attr = v->cur->seg[SEG_CS].attr;
-	if ((v->cur->efer & EFER_LMA) && (attr & SEG_ATTR_L))
-		return CPU_MODE_64;
-	return attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
-}
-
 /* The translation of everything may have changed: the TLB, the walk, the memo. */
 static void paging_changed(struct vcpu *v)
 {
 	v->paging_stale = true;
-	v->memo.valid = false;
+	v->memo.page = MEMO_NONE;
 	vcpu_request(v, REQUEST_FLUSH);
 }
 

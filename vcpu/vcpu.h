@@ -39,7 +39,7 @@ enum ctx_group {
 	CTX_LOADSAVE	= BIT(14),	/* KERNEL_GS_BASE STAR LSTAR CSTAR SFMASK */
 	CTX_DEBUGCTL	= BIT(15),
 	CTX_BLOCK	= BIT(16),
-	CTX_CODE	= BIT(17),	/* code_linear: made from the others, never written */
+	CTX_CODE	= BIT(17),	/* code_linear, code_mode: made from the others, never written */
 	CTX_ALL		= BITS(17, 0),
 };
 
@@ -58,6 +58,7 @@ struct cpu_ctx {
 	struct { bool sti, mov_ss, nmi; } block;
 	u8 activity;		/* enum activity: Plinth's run loop honours it, no hardware needed */
 	u64 code_linear;	/* linear address of RIP */
+	u8 code_mode;		/* enum cpu_mode */
 	u64 pending_debug;	/* VMX's pending debug exceptions in DR6 form; 0 for SVM */
 	void *hw;		/* the backend's block */
 };
@@ -103,13 +104,22 @@ struct exit_trace {
  * paging is the same and each entry that led there still reads the same: what a walk would find.
  */
 struct walk_memo {
-	bool valid;
-	u8 nr_entries;
-	u32 slots_generation;
-	u64 page, cr3;		/* linear address of the page */
+	u64 page;		/* linear address of the page; MEMO_NONE: there is no memo */
+	u64 cr3;
 	const u8 *code;		/* host pointer to the page */
-	struct { const u64 *at; u64 was; } entry[5];
+	u32 slots_generation;
+	struct { const u64 *at; u64 was; } entry[FMT_MAX_LEVELS];	/* those not needed point to a zero */
 };
+#define MEMO_NONE	1	/* no page begins there */
+
+/* An instruction that was decoded lately; good for as long as the same bytes stand at the same place. */
+struct decoded_insn {
+	u64 linear;
+	u64 bytes[2], mask[2];	/* mask: the bytes that belong to it */
+	u8 mode;		/* enum cpu_mode */
+	struct insn insn;
+};
+#define VCPU_DECODED	8	/* a power of two */
 
 struct vcpu {
 	u64 gpr[NR_GPRS];	/* fixed offset 0: the entry code stores here; RSP's slot is not used */
@@ -130,6 +140,7 @@ struct vcpu {
 	struct pagewalk gva_walk, ngpa_walk;
 	struct mmu root_mmu, nested_mmu, *mmu;
 	struct walk_memo memo;
+	struct decoded_insn decoded[VCPU_DECODED];
 	unsigned cpu;		/* index of the host CPU that runs it */
 	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */
 	u64 exit_tsc, entry_tsc;
@@ -184,6 +195,11 @@ static inline void want(struct controls *c, unsigned kind)
 	c->wants[kind / 64] |= BIT(kind % 64);
 }
 
-/* CPL, and the mode in which instructions are decoded. Need CTX_CS_SS (and CR0, EFER, FLAGS). */
+/* CPL, and the mode in which instructions are decoded. */
 unsigned vcpu_cpl(struct vcpu *v);
-enum cpu_mode vcpu_mode(struct vcpu *v);
+
+static inline enum cpu_mode vcpu_mode(struct vcpu *v)
+{
+	ctx_need(v, CTX_CODE);
+	return v->cur->code_mode;
+}

@@ -243,6 +243,7 @@ static struct vcpu *create_vcpu(struct vm *vm, unsigned index, const struct page
 	v->cur = &v->ctx[0];
 	v->gif = true;
 	v->paging_stale = true;
+	v->memo.page = MEMO_NONE;
 	v->gva_walk.ops = v->ngpa_walk.ops = &vcpu_walk_ops;
 	v->gva_walk.ctx = v->ngpa_walk.ctx = v;
 	v->gva_walk.pdptr_in_memory = vm->backend->caps->pdptr_in_memory;

@@ -83,6 +83,7 @@ static void decode_npf(struct exit *x, const struct vmcb *vmcb)
 	/* The U bit only says that nested walks are user accesses; the guest's own privilege is not told. */
 	x->stage2.access = error & (ACCESS_WRITE | ACCESS_FETCH);
 	x->stage2.final = !(error & SVM_NPF_TABLE);
+	x->stage2.is_operand = false;
 }
 
 static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
@@ -240,7 +241,13 @@ void svm_run(struct vcpu *v)
 	c->rip = vmcb->rip;
 	c->rflags = vmcb->rflags;
 	c->cr3 = vmcb->cr3;
-	c->code_linear = vmcb->cs.attrib & VMCB_SEG_L ? c->rip : (u32)(c->rip + vmcb->cs.base);
+	if (likely((vmcb->cs.attrib & VMCB_SEG_L) && (vmcb->efer & EFER_LMA))) {
+		c->code_linear = c->rip;
+		c->code_mode = CPU_MODE_64;
+	} else {
+		c->code_linear = (u32)(c->rip + vmcb->cs.base);
+		c->code_mode = vmcb->cs.attrib & VMCB_SEG_DB ? CPU_MODE_32 : CPU_MODE_16;
+	}
 	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR | CTX_CR3 | CTX_CODE;
 	/* One shadow bit for both reasons: with IF clear it can only be MOV SS. */
 	c->block.sti = c->block.mov_ss = false;

@@ -29,8 +29,9 @@ extern struct svm_cpu svm_cpus[];
 extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
 
 /* A VMCB segment with these attributes (descriptor bits 40-47, and 52-55 above them) and no limit. */
-/* The L bit of a code segment's attributes. */
+/* Bits of a code segment's attributes. */
 #define VMCB_SEG_L	0x200
+#define VMCB_SEG_DB	0x400
 
 #define VMCB_SEG_CODE64	0xa9b
 #define VMCB_SEG_DATA	0xc93
