@@ -43,8 +43,9 @@ struct vcpu_backend {
 	void (*exit_fill)(struct vcpu *v, u32 have);
 	/* Programs the union of v->l0 and (in L2) v->l1 into the block. */
 	void (*program)(struct vcpu *v);
-	/* Hands one event to the next entry. */
+	/* Hands one event to the next entry, and: has that entry still to come? */
 	void (*inject)(struct vcpu *v, const struct event *e);
+	bool (*is_injecting)(const struct vcpu *v);
 	/* Asks for (or calls off) an INTR_WINDOW exit; NMI_WINDOW likewise. */
 	void (*window)(struct vcpu *v, bool intr, bool nmi);
 	/* Forgets all translations of v's tag before the next entry. */

@@ -80,12 +80,6 @@ static bool do_requests(struct vcpu *v)
 	return true;
 }
 
-static bool is_wake_up(struct vcpu *v)
-{
-	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
-	       ((v->cur->rflags & RFLAGS_IF) && vcpu_interrupt_pending(v));
-}
-
 /* Waiting is nobody's work: the time from exit to entry leaves it out. */
 static void wait(struct vcpu *v)
 {
@@ -101,7 +95,7 @@ static void wait(struct vcpu *v)
  * guest has ended. */
 static bool halt(struct vcpu *v)
 {
-	while (!is_wake_up(v)) {
+	while (!events_wake_up(v)) {
 		if (!v->requests)
 			wait(v);
 		if (v->requests && !do_requests(v))

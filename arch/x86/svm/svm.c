@@ -131,6 +131,11 @@ static bool ctx_create(struct vcpu *v, struct cpu_ctx *ctx)
 	return true;
 }
 
+static bool is_injecting(const struct vcpu *v)
+{
+	return vmcb_of(v)->eventinj & VMCB_EVENT_V;
+}
+
 const struct vcpu_backend svm_backend = {
 	.name = "SVM",
 	.caps = &svm_caps,
@@ -144,6 +149,7 @@ const struct vcpu_backend svm_backend = {
 	.exit_fill = svm_exit_fill,
 	.program = svm_program,
 	.inject = svm_inject,
+	.is_injecting = is_injecting,
 	.window = svm_window,
 	.flush = svm_flush,
 	.set_root = svm_set_root,
