@@ -175,7 +175,7 @@ static bool needs_step(const struct vcpu *v, bool intr)
 
 	if (v->backend->is_injecting(v))	/* TF would be on the stack of the event's handler */
 		return false;
-	return (v->nmi_pending && (v->nmi_iret.armed || v->cur->block.mov_ss)) ||
+	return (v->nmi_pending && (v->nmi_iret.armed || (v->cur->block.mov_ss && !v->cur->block.nmi))) ||
 	       (shadow && intr && !v->backend->caps->shadow_load);
 }
 
