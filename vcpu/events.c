@@ -157,11 +157,18 @@ static bool deliver_interrupt(struct vcpu *v)
 /* Puts TF on the next instruction, so that an exit comes right behind it. */
 static void begin_step(struct vcpu *v)
 {
+	struct cpu_ctx *c = v->cur;
+
 	if (v->step.on)
 		return;
+	ctx_need(v, CTX_DR);
 	v->step.on = true;
-	v->step.tf = v->cur->rflags & RFLAGS_TF;
-	v->cur->rflags |= RFLAGS_TF;
+	v->step.tf = c->rflags & RFLAGS_TF;
+	v->step.sti = c->block.sti;
+	v->step.mov_ss = c->block.mov_ss;
+	v->step.rip = c->rip;
+	v->step.dr6 = c->dr6;
+	c->rflags |= RFLAGS_TF;
 	ctx_dirty(v, CTX_FLAGS);
 }
 
@@ -231,19 +238,32 @@ void events_iret(struct vcpu *v)
 	vcpu_request(v, REQUEST_EVENT);
 }
 
+/* The instruction was not executed: what held for it still holds, whatever the entry made of it. */
+static void restore_shadow(struct vcpu *v)
+{
+	v->cur->block.sti = v->step.sti;
+	v->cur->block.mov_ss = v->step.mov_ss;
+	ctx_dirty(v, CTX_BLOCK);
+}
+
 bool events_end_step(struct vcpu *v, bool is_debug_exception)
 {
 	struct cpu_ctx *c = v->cur;
+	bool moved = c->rip != v->step.rip || is_debug_exception;
 
 	v->step.on = false;
-	if (!v->step.tf)
+	/* Behind an IRET the flags are those that it popped. */
+	if (!v->step.tf && !(v->nmi_iret.armed && moved)) {
 		c->rflags &= ~RFLAGS_TF;
-	ctx_dirty(v, CTX_FLAGS);
+		ctx_dirty(v, CTX_FLAGS);
+	}
+	if (!moved)
+		restore_shadow(v);
 	vcpu_request(v, REQUEST_EVENT);
 	if (!is_debug_exception || v->step.tf)
 		return false;
 	ctx_need(v, CTX_DR);
-	c->dr6 &= ~DR6_BS;
+	c->dr6 = (c->dr6 & ~DR6_BS) | (v->step.dr6 & DR6_BS);
 	ctx_dirty(v, CTX_DR);
-	return true;
+	return !(c->dr6 & ~v->step.dr6 & DR6_BREAKPOINTS);	/* the guest's, at the same instruction */
 }

@@ -135,7 +135,8 @@ struct vcpu {
 	bool gif, init_pending, entry_pending, in_guest, paging_stale;
 	u8 nmi_pending;
 	struct { bool armed; u64 rip; } nmi_iret;	/* an IRET that ends NMI blocking is being executed */
-	struct { bool on, tf; } step;	/* Plinth's own single step; the guest's TF */
+	/* Plinth's own single step, and how the guest stood before it. */
+	struct { bool on, tf, sti, mov_ss; u64 rip, dr6; } step;
 	bool intr_window, nmi_window;	/* asked of the backend */
 	struct pagewalk gva_walk, ngpa_walk;
 	struct mmu root_mmu, nested_mmu, *mmu;

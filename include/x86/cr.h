@@ -66,6 +66,7 @@
 #define RFLAGS_ID	0x00200000ull
 
 #define DR6_FIXED	0xffff0ff0ull	/* reset value: bits that read as 1 */
+#define DR6_BREAKPOINTS	0x0000000full	/* B0 to B3 */
 #define DR6_BS		0x00004000ull
 #define DR7_FIXED	0x00000400ull	/* reset value */
 #define DR7_GD		0x00002000ull
