@@ -53,6 +53,7 @@ typedef struct { u64 v; } hpa_t;	/* host physical address */
 #define packed_struct	__attribute__((packed))
 #define aligned_to(n)	__attribute__((aligned(n)))
 #define printf_like(f, a)	__attribute__((format(printf, f, a)))
+#define always_inline	inline __attribute__((always_inline))
 #define must_check	__attribute__((warn_unused_result))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)

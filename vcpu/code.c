@@ -54,6 +54,7 @@ const u8 *code_pointer(struct vcpu *v, unsigned *avail)
 	struct walk_result r;
 	const u8 *code = code_memo(v);
 
+	ctx_need(v, CTX_CR3);
 	*avail = PAGE_SIZE - (linear - page);
 	if (likely(code))
 		return code;

@@ -17,14 +17,16 @@ static inline u64 code_linear(struct vcpu *v)
 	return v->cur->code_linear;
 }
 
-/* The host's pointer to the byte at RIP if the memo holds, else NULL. */
-static inline const u8 *code_memo(struct vcpu *v)
+/* The host's pointer to the byte at RIP if the memo holds, else NULL. Calls nothing. */
+static always_inline const u8 *code_memo(struct vcpu *v)
 {
 	const struct walk_memo *m = &v->memo;
-	u64 linear = code_linear(v), changed;
+	const struct cpu_ctx *c = v->cur;
+	u64 linear = c->code_linear, changed;
 
-	ctx_need(v, CTX_CR3);
-	if (m->page != (linear & PAGE_MASK) || m->cr3 != v->cur->cr3 ||
+	if (~c->available & (CTX_CODE | CTX_CR3))	/* code_pointer() will fetch them */
+		return NULL;
+	if (m->page != (linear & PAGE_MASK) || m->cr3 != c->cr3 ||
 	    m->slots_generation != v->vm->slots.generation)
 		return NULL;
 	static_assert(FMT_MAX_LEVELS == 5, "all entries are compared");

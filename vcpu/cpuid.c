@@ -237,12 +237,15 @@ static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 	return l;
 }
 
+/* Basic leaves whose answer depends on the subleaf or on the vCPU's state. */
+#define DEPENDENT_LEAVES (BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
+
 struct cpuid_leaf cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf)
 {
 	const struct cpuid_policy *p = &v->vm->cpuid;
 
 	if (leaf <= p->max_basic)
-		return answer_basic(v, leaf, subleaf);
+		return DEPENDENT_LEAVES >> leaf & 1 ? answer_basic(v, leaf, subleaf) : p->basic[leaf];
 	if (leaf - CPUID_EXT <= p->max_ext - CPUID_EXT)
 		return p->ext[leaf - CPUID_EXT];
 	if (leaf == CPUID_HYPERVISOR)		/* "PlinthPlinth" */

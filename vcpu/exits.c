@@ -93,7 +93,7 @@ static enum handled handle_cpuid(struct vcpu *v)
 {
 	struct cpuid_leaf l;
 
-	if (!exit_need(v, EXIT_LENGTH))
+	if (!exit_need_length(v, 0x0fa2))
 		return HANDLED_RESUME;
 	l = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX]);
 	v->gpr[GPR_RAX] = l.eax;
@@ -105,7 +105,7 @@ static enum handled handle_cpuid(struct vcpu *v)
 
 static enum handled handle_hlt(struct vcpu *v)
 {
-	if (!exit_need(v, EXIT_LENGTH))
+	if (!exit_need_length(v, 0xf4))
 		return HANDLED_RESUME;
 	v->cur->activity = ACTIVITY_HLT;
 	exit_advance(v);
@@ -122,7 +122,7 @@ static enum handled handle_xsetbv(struct vcpu *v)
 {
 	u64 value = v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX];
 
-	if (!exit_need(v, EXIT_LENGTH))
+	if (!exit_need_length(v, 0x0f01d1))
 		return HANDLED_RESUME;
 	if (vcpu_cpl(v) || !vcpu_write_xcr(v, v->gpr[GPR_RCX], value))
 		return inject_gp(v);
@@ -134,13 +134,15 @@ static enum handled handle_msr(struct vcpu *v)
 	struct exit *x = &v->exit;
 	u64 value;
 
-	if (!exit_need(v, EXIT_LENGTH))
-		return HANDLED_RESUME;
 	if (x->msr.write) {
+		if (!exit_need_length(v, 0x0f30))
+			return HANDLED_RESUME;
 		if (!msr_write(v, x->msr.index, v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX]))
 			return inject_gp(v);
 		return resume_advanced(v);
 	}
+	if (!exit_need_length(v, 0x0f32))
+		return HANDLED_RESUME;
 	if (!msr_read(v, x->msr.index, &value))
 		return inject_gp(v);
 	v->gpr[GPR_RAX] = (u32)value;
@@ -151,18 +153,16 @@ static enum handled handle_msr(struct vcpu *v)
 static enum handled handle_io(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
-	u32 value;
+	u64 value, mask;
 
 	if (x->io.string)
 		return emulate_one(v);
-	if (!exit_need(v, EXIT_LENGTH))
+	if (!(x->have & EXIT_LENGTH) && !exit_need(v, EXIT_LENGTH))
 		return HANDLED_RESUME;
 	if (x->io.in) {
 		value = vcpu_port_read(v, x->io.port, x->io.size);
-		if (x->io.size == 4)
-			v->gpr[GPR_RAX] = value;
-		else
-			memcpy(&v->gpr[GPR_RAX], &value, x->io.size);
+		mask = x->io.size == 4 ? ~0ull : BIT(8 * x->io.size) - 1;
+		v->gpr[GPR_RAX] = (v->gpr[GPR_RAX] & ~mask) | (value & mask);
 	} else {
 		vcpu_port_write(v, x->io.port, x->io.size, v->gpr[GPR_RAX]);
 	}
@@ -257,7 +257,7 @@ static enum handled handle_hypercall(struct vcpu *v)
 	bool wide = vcpu_mode(v) == CPU_MODE_64;
 	u64 mask = wide ? ~0ull : 0xffffffffull, result;
 
-	if (!exit_need(v, EXIT_LENGTH))
+	if (!exit_need_length(v, 0x0f01d9))
 		return HANDLED_RESUME;
 	if (vcpu_cpl(v)) {
 		result = (u64)(s64)PLINTH_EPERM;
@@ -319,42 +319,14 @@ enum handled exit_dispatch(struct vcpu *v)
 
 /* --- The lazy parts of the record --- */
 
-/* The instruction that makes exits of a kind: its bytes without prefixes, and as the manual writes it. */
-struct known_insn {
-	u32 bytes, mask;	/* in memory's order; mask 0: there are several */
-	u32 opcode;
-	u8 length;
-};
-
-static const struct known_insn known_insns[NR_EXIT_KINDS] = {
-	[EXIT_CPUID]  = { 0x0000a20f, 0x0000ffff, 0x0fa2, 2 },
-	[EXIT_HLT]    = { 0x000000f4, 0x000000ff, 0xf4, 1 },
-	[EXIT_INVD]   = { 0x0000080f, 0x0000ffff, 0x0f08, 2 },
-	[EXIT_WBINVD] = { 0x0000090f, 0x0000ffff, 0x0f09, 2 },
-	[EXIT_XSETBV] = { 0x00d1010f, 0x00ffffff, 0x0f01d1, 3 },
-	[EXIT_MSR]    = { 0x0000320f, 0x0000ffff, 0x0f32, 2 },
-	[EXIT_VMCALL] = { 0x00d9010f, 0x00ffffff, 0x0f01d9, 3 },	/* VMMCALL; VMCALL came as #UD */
-};
-static const struct known_insn wrmsr_insn = { 0x0000300f, 0x0000ffff, 0x0f30, 2 };
-
-/* The length of an intercepted instruction, where the hardware doesn't tell. False: it isn't there any more. */
-static bool find_length(struct vcpu *v)
+bool exit_find_length(struct vcpu *v, u32 opcode)
 {
 	struct exit *x = &v->exit;
-	const struct known_insn *known = x->kind == EXIT_MSR && x->msr.write ? &wrmsr_insn :
-									      &known_insns[x->kind];
-	const u8 *code = code_memo(v);
 	u8 bytes[15];
 
-	/* One load, so that the bytes compared are the bytes that count. */
-	if (likely(code && (code_linear(v) & ~PAGE_MASK) <= PAGE_SIZE - 4 &&
-		   !((__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED) ^ known->bytes) & known->mask))) {
-		x->insn_len = known->length;
-	} else {
-		x->insn_len = insn_length_of(bytes, code_fetch(v, bytes), vcpu_mode(v), known->opcode);
-		if (!x->insn_len)
-			return false;
-	}
+	x->insn_len = insn_length_of(bytes, code_fetch(v, bytes), vcpu_mode(v), opcode);
+	if (!x->insn_len)
+		return false;
 	x->rip_next = v->cur->rip + x->insn_len;
 	x->have |= EXIT_LENGTH;
 	return true;
@@ -364,15 +336,20 @@ bool exit_need(struct vcpu *v, u32 have)
 {
 	struct exit *x = &v->exit;
 	u32 missing = have & ~x->have;
+	const struct insn *insn;
 
 	if (!missing)
 		return true;
-	if (missing != EXIT_LENGTH || v->backend->caps->nrip) {
-		v->backend->exit_fill(v, missing);
-		missing = have & ~x->have;
+	v->backend->exit_fill(v, missing);
+	missing = have & ~x->have;
+	if (missing & EXIT_LENGTH) {
+		insn = code_insn(v);
+		if (!insn)
+			return false;
+		x->insn_len = insn->length;
+		x->rip_next = v->cur->rip + insn->length;
+		x->have |= EXIT_LENGTH;
 	}
-	if ((missing & EXIT_LENGTH) && !find_length(v))
-		return false;
 	if (missing & EXIT_INSN) {
 		x->nr_insn_bytes = code_fetch(v, x->insn_bytes);
 		x->have |= EXIT_INSN;
@@ -380,20 +357,14 @@ bool exit_need(struct vcpu *v, u32 have)
 	return (have & ~x->have) == 0;
 }
 
-void exit_advance(struct vcpu *v)
+void exit_advance_flags(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
 
-	c->rip = v->exit.rip_next;
-	if (unlikely(c->rip >> 32) && vcpu_mode(v) != CPU_MODE_64)
-		c->rip = (u32)c->rip;
-	c->dirty |= CTX_IP;
-	if (unlikely(c->block.sti || c->block.mov_ss)) {
+	if (c->block.sti || c->block.mov_ss) {
 		c->block.sti = c->block.mov_ss = false;
 		c->dirty |= CTX_BLOCK;
 	}
-	if (likely(!(c->rflags & (RFLAGS_TF | RFLAGS_RF))))
-		return;
 	if (c->rflags & RFLAGS_TF) {
 		events_raise(v, EXC_DB);
 		v->raised.payload = DR6_BS;

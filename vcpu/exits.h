@@ -2,7 +2,8 @@
 /* Exits: who gets one, what L0 does with it, and the parts of the record that are made on demand. */
 #pragma once
 
-#include "vcpu/vcpu.h"
+#include "include/x86/cr.h"
+#include "vcpu/code.h"
 
 /* For people. Of enum exit_kind. */
 const char *exit_name(unsigned kind);
@@ -20,5 +21,46 @@ enum handled exit_dispatch(struct vcpu *v);
  */
 bool must_check exit_need(struct vcpu *v, u32 have);
 
+/* The slow side of exit_need_length(). */
+bool must_check exit_find_length(struct vcpu *v, u32 opcode);
+
+/*
+ * exit_need(EXIT_LENGTH) of an exit that one instruction makes: `opcode`, a constant, as the manual writes its
+ * bytes (0x0fa2: CPUID). In line where it stands without prefixes on the page that the walk memo knows.
+ */
+static always_inline bool must_check exit_need_length(struct vcpu *v, u32 opcode)
+{
+	const unsigned length = opcode > 0xffff ? 3 : opcode > 0xff ? 2 : 1;
+	const u32 bytes = __builtin_bswap32(opcode) >> (32 - 8 * length);
+	const u32 mask = 0xffffffffu >> (32 - 8 * length);
+	struct exit *x = &v->exit;
+	const u8 *code;
+
+	if (x->have & EXIT_LENGTH)
+		return true;
+	code = code_memo(v);
+	/* One load, so that the bytes compared are the bytes that count. */
+	if (unlikely(!code || (v->cur->code_linear & ~PAGE_MASK) > PAGE_SIZE - 4 ||
+		     ((__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED) ^ bytes) & mask)))
+		return exit_find_length(v, opcode);
+	x->insn_len = length;
+	x->rip_next = v->cur->rip + length;
+	x->have |= EXIT_LENGTH;
+	return true;
+}
+
+/* What exit_advance() leaves to do where RFLAGS has TF or RF, or a shadow was on. */
+void exit_advance_flags(struct vcpu *v);
+
 /* The intercepted instruction is done: RIP behind it, shadows gone, a single step's #DB. Needs EXIT_LENGTH. */
-void exit_advance(struct vcpu *v);
+static always_inline void exit_advance(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+
+	c->rip = v->exit.rip_next;
+	c->dirty |= CTX_IP;
+	if (unlikely(c->code_mode != CPU_MODE_64))
+		c->rip = (u32)c->rip;
+	if (unlikely((c->rflags & (RFLAGS_TF | RFLAGS_RF)) || c->block.sti || c->block.mov_ss))
+		exit_advance_flags(v);
+}

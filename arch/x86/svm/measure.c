@@ -4,6 +4,7 @@
  * less than they promise (docs/emulators.md). The guest runs in the host's own address space without nested
  * paging, at CPL 0, for one instruction or two.
  */
+#include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
 
 #include "arch/x86/cpu.h"

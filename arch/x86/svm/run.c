@@ -3,6 +3,7 @@
  * One entry and one exit: the hot path. Here, and only here, SVM's exit codes become the neutral record.
  * APM vol. 2, "#VMEXIT"; appendix C, "SVM Intercept Exit Codes"; "Event Injection".
  */
+#include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
 
 #include "include/x86/cr.h"
@@ -121,6 +122,11 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 	u64 code = vmcb->exitcode;
 
 	x->have = 0;
+	if (svm_caps.nrip && vmcb->nrip) {
+		x->rip_next = vmcb->nrip;
+		x->insn_len = vmcb->nrip - vmcb->rip;
+		x->have = EXIT_LENGTH;
+	}
 	x->raw = code;
 	x->first_word = vmcb->exitinfo1;
 	if (unlikely(code >= ARRAY_SIZE(kind_of))) {
@@ -265,11 +271,6 @@ void svm_exit_fill(struct vcpu *v, u32 have)
 	const struct vmcb *vmcb = vmcb_of(v);
 	struct exit *x = &v->exit;
 
-	if ((have & EXIT_LENGTH) && svm_caps.nrip && vmcb->nrip) {
-		x->rip_next = vmcb->nrip;
-		x->insn_len = vmcb->nrip - vmcb->rip;
-		x->have |= EXIT_LENGTH;
-	}
 	if ((have & EXIT_INSN) && svm_caps.decode && x->kind == EXIT_STAGE2) {
 		x->nr_insn_bytes = MIN(vmcb->insn_len, sizeof(x->insn_bytes));
 		memcpy(x->insn_bytes, vmcb->insn_bytes, sizeof(x->insn_bytes));

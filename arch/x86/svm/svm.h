@@ -42,9 +42,6 @@ static inline struct vmcb *vmcb_of(const struct vcpu *v)
 	return ((struct svm_block *)v->cur->hw)->vmcb;
 }
 
-/* enter.S: one round trip. `gpr` as struct vcpu's; vmcb and host_vmcb are host physical addresses. */
-void svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb);
-
 /* run.c */
 void svm_run(struct vcpu *v);
 void svm_exit_fill(struct vcpu *v, u32 have);
