@@ -46,6 +46,7 @@ static const struct vcpu_backend *const backends[] = { &svm_backend };
 
 static struct config config;
 static struct guest guests[BOOT_MAX_MODULES];
+static bool input_paused;	/* the guest has no room for more input: COM1 doesn't interrupt */
 static const struct vcpu_backend *backend;
 static bool wants_report;
 
@@ -235,6 +236,44 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	return load(g, boot);
 }
 
+/* What is typed goes to the first guest that runs; NULL = none does. */
+static struct vm *input_reader(void)
+{
+	for (unsigned i = 0; i < config.nr_guests; i++) {
+		struct vm *vm = guests[i].vm;
+
+		if (vm && vm->state == VM_RUNS)
+			return vm;
+	}
+	return NULL;
+}
+
+/* On any CPU. With a byte waiting, the interrupt comes as soon as it is let through again. */
+static void resume_input(void)
+{
+	if (__atomic_exchange_n(&input_paused, false, __ATOMIC_SEQ_CST))
+		console_rx_interrupt(true);
+}
+
+/* More than the guest has room for waits in the host's UART, which stops the sender. */
+static void on_console_input(u8 vector)
+{
+	struct vm *vm = input_reader();
+	int byte;
+
+	while (!vm || vm_input_has_room(vm)) {
+		byte = console_getc();
+		if (byte < 0)
+			return;
+		if (vm)
+			vm_console_input(vm, byte);
+	}
+	console_rx_interrupt(false);
+	__atomic_store_n(&input_paused, true, __ATOMIC_SEQ_CST);
+	if (vm_input_has_room(vm))	/* meanwhile */
+		resume_input();
+}
+
 /* On the guest's own CPU. */
 static void run_guest(void *arg)
 {
@@ -245,24 +284,8 @@ static void run_guest(void *arg)
 	if (wants_report)
 		report_exits(v);
 	__atomic_sub_fetch(&g->vm->nr_running, 1, __ATOMIC_RELEASE);
+	resume_input();
 	smp_kick(0);
-}
-
-/* What is typed goes to the first guest that runs. */
-static void on_console_input(u8 vector)
-{
-	int byte;
-
-	while ((byte = console_getc()) >= 0) {
-		for (unsigned i = 0; i < config.nr_guests; i++) {
-			struct vm *vm = guests[i].vm;
-
-			if (vm && vm->state == VM_RUNS) {
-				vm_console_input(vm, byte);
-				break;
-			}
-		}
-	}
 }
 
 /* Where the host's memory is, in KiB: what is in none of these is Plinth's own. */
@@ -287,9 +310,12 @@ static void report_memory(const struct boot_info *boot)
 
 static void start_console_input(void)
 {
+	for (unsigned i = 0; i < config.nr_guests; i++)
+		if (guests[i].vm)
+			guests[i].vm->input.drained = resume_input;
 	irq_set_handler(VECTOR_COM1, on_console_input);
 	if (host_ioapic_route(4, VECTOR_COM1, percpu_of(0)->apic_id))
-		console_enable_rx_interrupt();
+		console_rx_interrupt(true);
 }
 
 static const char *enable_backend(void *unused)

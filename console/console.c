@@ -172,12 +172,12 @@ int console_getc(void)
 	return c;
 }
 
-bool console_enable_rx_interrupt(void)
+bool console_rx_interrupt(bool on)
 {
 	bool there;
 
 	spin_lock(&console.lock);
-	there = serial_enable_rx_interrupt();
+	there = serial_rx_interrupt(on);
 	spin_unlock(&console.lock);
 	return there;
 }

@@ -42,8 +42,9 @@ void console_guest_end(const char *name);
 /* The next byte that came in on COM1, or -1: none has. */
 int console_getc(void);
 
-/* From now on COM1 raises its interrupt (ISA IRQ 4) when bytes have come in. False: there is no COM1. */
-bool console_enable_rx_interrupt(void);
+/* Whether COM1 raises its interrupt (ISA IRQ 4) when bytes have come in: off at first. False: there is no
+ * COM1. */
+bool console_rx_interrupt(bool on);
 
 /* A panic goes on, whoever holds the lock: he may be dead. */
 void console_break_lock(void);

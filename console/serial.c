@@ -92,9 +92,9 @@ int serial_getc(void)
 	return port_read(UART_DATA);
 }
 
-bool serial_enable_rx_interrupt(void)
+bool serial_rx_interrupt(bool on)
 {
 	if (serial.present)
-		port_write(UART_IER, IER_RX);
+		port_write(UART_IER, on ? IER_RX : 0);
 	return serial.present;
 }

@@ -12,5 +12,5 @@ void serial_write(const char *text, size_t n);
 /* The next byte received, or -1. */
 int serial_getc(void);
 
-/* Lets the UART interrupt when it has received something. False: there is none. */
-bool serial_enable_rx_interrupt(void);
+/* Whether the UART interrupts when it has received something. False: there is none. */
+bool serial_rx_interrupt(bool on);

@@ -106,6 +106,14 @@ static void feed_input(struct vm *vm, u64 now)
 	       board_console_input(&vm->board, in->ring[in->head % VM_INPUT_SIZE], now))
 		in->head++;
 	spin_unlock(&in->lock);
+	if (in->head == in->tail && in->drained)
+		in->drained();
+}
+
+bool vm_input_has_room(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->input.tail, __ATOMIC_SEQ_CST) -
+	       __atomic_load_n(&vm->input.head, __ATOMIC_SEQ_CST) < VM_INPUT_SIZE;
 }
 
 bool vm_console_input(struct vm *vm, u8 byte)

@@ -42,6 +42,7 @@ struct vm_input {
 	struct spinlock lock;
 	u32 head, tail;
 	u8 ring[VM_INPUT_SIZE];
+	void (*drained)(void);	/* called when the UART has taken the last one */
 };
 
 struct vm {
@@ -91,6 +92,9 @@ u64 vm_overhead(const struct vm *vm);
 
 /* The guest's clock: nanoseconds since it was started. */
 u64 vm_now(const struct vm *vm);
+
+/* Whether vm_console_input() would take a byte. If not, input.drained() will be called later. */
+bool vm_input_has_room(const struct vm *vm);
 
 /* A byte typed for the guest. False: it has not read the ones before; this one is lost. */
 bool vm_console_input(struct vm *vm, u8 byte);

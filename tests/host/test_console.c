@@ -31,7 +31,7 @@ int serial_getc(void)
 	return 'x';
 }
 
-bool serial_enable_rx_interrupt(void)
+bool serial_rx_interrupt(bool on)
 {
 	return true;
 }
