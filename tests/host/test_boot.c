@@ -309,6 +309,7 @@ static void test_wrong_options(void **state)
 		"x", "helpme", "hel", "help=yes", "crash", "crash=", "crash=p", "crash=pff", "=", "=x",
 		"on-panic", "on-panic=stay", "help /boot/plinth",
 	};
+	static const char *const known[] = { "help", "report-exits", "on-panic", "at-end", "crash" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
 		complaint[0] = 0;
@@ -317,7 +318,9 @@ static void test_wrong_options(void **state)
 				       wrong[i]));
 	}
 	assert_false(parse("x"));
-	assert_ptr_equal(strstr(complaint, "unknown option \"x\"; known: help, on-panic, at-end, crash"), complaint);
+	assert_ptr_equal(strstr(complaint, "unknown option \"x\"; known: "), complaint);
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+		assert_non_null(strstr(complaint, known[i]));
 	assert_false(parse("crash=x"));
 	assert_non_null(strstr(complaint, "crash=none|pf|ud|gp|df|nmi|assert|stack"));
 }

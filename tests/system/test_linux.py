@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Debian's unmodified kernel as a guest: to its shell, from every medium, and through its end."""
+import hashlib
 import os
 import re
 
 import pexpect
 import pytest
 
-from conftest import PROMPT, ROOT, debian, type_in_shell
+from conftest import PROMPT, ROOT, RUN, debian, type_in_shell
 
 MEDIA = [("bios", "kernel"), ("bios", "cd"), ("bios", "usb"), ("uefi", "cd"), ("uefi", "usb")]
 
@@ -99,6 +100,7 @@ def test_make_run():
         child.expect(PROMPT.removesuffix("$"))
         child.send("echo $((6 * 7)) words\r")
         child.expect(r"\n42 words\r*\n")
+        assert b"\x1b" not in child.before, child.before   # the shell doesn't question the terminal
         child.send("sleep 100\r")
         child.expect("sleep 100")
         child.send("\x03")                      # Ctrl-C is the guest's
@@ -108,6 +110,23 @@ def test_make_run():
     finally:
         child.close()
     assert child.exitstatus == 0
+
+
+def test_paste():
+    """More than the guest's UART and Plinth hold is pasted at once: nothing of it is lost."""
+    lines = [f"line {number}\n" for number in range(150)]
+    child = pexpect.spawn(RUN, ["--guest", debian()], cwd=ROOT, timeout=60)
+    try:
+        child.expect(PROMPT.removesuffix("$"))
+        child.send("".join(f"echo {line.rstrip()} >>/tmp/f\r" for line in lines))
+        child.send("echo $(md5sum </tmp/f) done\r")
+        child.expect(r"\n([0-9a-f]{32}) - done\r")
+        arrived = child.match.group(1).decode()
+        child.send("poweroff -f\r")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
+    assert arrived == hashlib.md5("".join(lines).encode()).hexdigest()
 
 
 def test_make_run_left_by_key():

@@ -182,22 +182,43 @@ def typed(typist, now):
 def test_typist_waits_for_what_it_was_told():
     typist = session.Typist([("after", "a#"), ("after", "b#"), ("input", b"one"), ("after", "b#"),
                              ("input", b"two")])
-    typist.heard(b"b# a# b# ", 0)
+    typist.heard(b"b# a# b# ")
     assert typed(typist, 100) == b""            # b# has to come behind a#
-    typist.heard(b"b#", 100)
+    typist.heard(b"b#")
     assert typed(typist, 100) == b"one" and typed(typist, 200) == b""
-    typist.heard(b"one\nb#", 200)
+    typist.heard(b"one\nb#")
     assert typed(typist, 200) == b"two"
 
 
 def test_typist_without_condition_waits_for_silence():
     typist = session.Typist([("input", b"one"), ("input", b""), ("input", b"two")])
-    assert typed(typist, 100) == b""            # nothing was printed yet
-    typist.heard(b"x", 100)
-    assert typed(typist, 100.9) == b"" and typed(typist, 101) == b"one"
-    assert typed(typist, 101.9) == b""
-    typist.byte_due(102)
-    assert typed(typist, 103) == b"two" and typed(typist, 200) == b""
+    typist.heard(b"plinth: start\n")
+    assert typed(typist, 100) == b""            # the guest has printed nothing yet
+    typist.guest_printed(b"x\r\n", 100)
+    assert typed(typist, 102.9) == b"" and typed(typist, 103) == b"one"
+    assert typed(typist, 105.9) == b""
+    typist.byte_due(106)
+    assert typed(typist, 107) == b"two" and typed(typist, 200) == b""
+
+
+def test_typist_knows_a_prompt():
+    """An unfinished line counts as soon as it has stood for a moment; escapes alone are no line."""
+    typist = session.Typist([("input", b"one"), ("input", b"two")])
+    typist.guest_printed(b"Welcome\nlo", 100)
+    typist.guest_printed(b"gin: ", 100.2)
+    assert typed(typist, 100.4) == b"" and typed(typist, 100.6) == b"one"
+    typist.guest_printed(b"one\r\n\x1b[0m", 101)
+    assert typed(typist, 101.5) == b""
+    typist.guest_printed(b"guest# ", 101.5)
+    assert typed(typist, 101.7) == b"" and typed(typist, 101.9) == b"two"
+
+
+@pytest.mark.parametrize("words", [["--bare"], [], ["--media", "cd"]])
+def test_input_without_condition(run, words):
+    """Commands typed in this way arrive whole: none is lost in the boot."""
+    result = run(*words, "--guest", debian(), "--input", "echo $((6 * 7)) words\\n",
+                 "--input", "poweroff -f\\n", timeout=120)
+    assert result.status == 0 and "\n42 words\n" in result.output, result
 
 
 def test_guest_text():

@@ -16,7 +16,8 @@ from rig import stream
 NOISE = re.compile(r"warning: (TCG doesn't support requested feature|host doesn't support)"
                    r"|terminating on signal|^\s*$")
 LEFT_BY_USER = b"QEMU: Terminated"
-SETTLED_SECONDS = 1.0       # the guest waits for input when it has printed nothing for so long
+PROMPT_SECONDS = 0.3        # the guest waits for input when a line has stood unfinished for so long,
+SETTLED_SECONDS = 3.0       # or when it has printed nothing at all for so long
 LAST_WORD_SECONDS = 0.3     # nothing may follow Plinth's last word for so long
 TYPING_SECONDS = 0.005      # between two bytes of input
 PR_SET_PDEATHSIG = 1
@@ -42,6 +43,7 @@ class Typist:
         self.script = list(script)
         self.watcher = None
         self.pending = b""
+        self.line = b""             # that the guest has not finished
         self.settled = None         # an input without a condition waits until this time
         self.watch_for_next()
 
@@ -58,9 +60,8 @@ class Typist:
         if not self.pending:
             self.watch_for_next()
 
-    def heard(self, data, now):
-        """The guest has printed this."""
-        self.settled = now + SETTLED_SECONDS
+    def heard(self, data):
+        """This has come from the serial line."""
         if not self.watcher or not self.watcher.feed(data):
             return
         self.watcher = None
@@ -68,6 +69,12 @@ class Typist:
             self.take_input()
         else:
             self.watch_for_next()
+
+    def guest_printed(self, data, now):
+        """The guest's own part of it. An unfinished line that stays is a prompt."""
+        self.line = (self.line + data).rsplit(b"\n", 1)[-1][-stream.LONGEST_LINE:]
+        at_prompt = bool(stream.plain(self.line).strip())
+        self.settled = now + (PROMPT_SECONDS if at_prompt else SETTLED_SECONDS)
 
     def byte_due(self, now):
         """The next byte to type, or nothing."""
@@ -111,7 +118,7 @@ class Session:
         self.first_guest = first_guest
         self.verdict = stream.Verdict(first_guest)
         self.lines = stream.Lines(self.verdict.line)
-        self.quiet = stream.Quiet() if options.quiet else None
+        self.quiet = stream.Quiet()
         self.watcher = stream.Watcher(options.expect) if options.expect else None
         self.typist = Typist(options.script)
         self.log = None
@@ -160,7 +167,7 @@ class Session:
             ended = self.check(time.monotonic(), deadline)
             if ended:
                 return ended
-        self.show(self.quiet.rest() if self.quiet else b"")
+        self.show(self.quiet.rest() if self.options.quiet else b"")
         return self.ended_by_itself(self.process.wait())
 
     def check(self, now, deadline):
@@ -183,8 +190,12 @@ class Session:
             self.log.write(data)
         if not self.options.bare:
             self.lines.feed(data)
-        self.typist.heard(data, self.heard_at)
-        self.show(self.quiet.filter(data) if self.quiet else data)
+        self.typist.heard(data)
+        guests = self.quiet.filter(data)
+        # What comes before Plinth's first line is the firmware's and GRUB's.
+        if guests and (self.options.bare or self.verdict.started):
+            self.typist.guest_printed(guests, self.heard_at)
+        self.show(guests if self.options.quiet else data)
 
     def show(self, data):
         if data and self.watcher:

@@ -90,6 +90,7 @@ class Verdict:
         self.first_guest = first_guest
         self.status = None          # None: nothing said yet
         self.why = ""
+        self.started = False        # Plinth has said something
         self.panicking = False
         self.stopped = False        # Plinth has said its last word and keeps the machine on
         self.powering_off = False
@@ -103,6 +104,7 @@ class Verdict:
         self.own_line(text[len(PREFIX):].decode("utf-8", "replace").strip())
 
     def own_line(self, text):
+        self.started = True
         if text.startswith("PANIC: "):
             self.panicking = True
             self.say(STATUS_PANIC, text)
