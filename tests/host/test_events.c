@@ -154,7 +154,7 @@ static void test_nothing_replaces_what_was_injected(void **state)
 	assert_int_equal(fake.accepted, 2);
 }
 
-/* An acknowledged interrupt whose delivery faulted: the exception, then the interrupt when IF allows. */
+/* An acknowledged interrupt whose delivery faulted: the exception first, then it, when IF allows. */
 static void test_interrupt_behind_its_fault(void **state)
 {
 	interrupt_cut_short(EVENT_EXTINT, 0x55);
