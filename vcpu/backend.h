@@ -34,6 +34,9 @@ struct vcpu_backend {
 	/* Gives `ctx` a hardware block of v, in reset state. False: no memory. */
 	bool (*ctx_create)(struct vcpu *v, struct cpu_ctx *ctx);
 	void (*ctx_destroy)(struct vcpu *v, struct cpu_ctx *ctx);
+	/* v's current context will run on this CPU, v->cpu, from now on: after it has come from another CPU, another
+	 * vCPU has run here, or its context has changed. */
+	void (*attach)(struct vcpu *v);
 	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted filled in,
 	 * and IP, FLAGS and BLOCK of the context available. Interrupts are off before and after. */
 	void (*run)(struct vcpu *v);

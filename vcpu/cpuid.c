@@ -36,6 +36,7 @@
 		CPUID_X1D_PAGE1GB | CPUID_X1D_RDTSCP | CPUID_X1D_LM | CPUID_X1D_3DNOW | CPUID_X1D_3DNOWEXT)
 #define XSAVE_COMPONENTS (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_PKRU)
 #define XCR0_PKRU	0x200ull
+#define XSAVE_ALIGNED	0x2u	/* ECX of a component's leaf: to 64 bytes, in the compacted form */
 
 #define ALL 0xffffffffu
 
@@ -124,6 +125,7 @@ static void init_xsave(struct cpuid_policy *p, cpuid_source *host)
 		if (!(p->xcr0 >> i & 1))
 			continue;
 		p->xsave[i] = host(CPUID_XSAVE, i);
+		p->xsave[i].ecx &= XSAVE_ALIGNED;
 		p->xsave[i].edx = 0;
 		p->xsave[0].ecx = MAX(p->xsave[0].ecx, p->xsave[i].ebx + p->xsave[i].eax);
 	}
@@ -150,8 +152,11 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 		p->structured[0] = (struct cpuid_leaf){
 			.ebx = l.ebx & BASIC_7B, .ecx = l.ecx & BASIC_7C, .edx = l.edx & BASIC_7D };
 	}
-	if (hide_xsave)
+	if (hide_xsave) {
 		p->basic[CPUID_FEATURES].ecx &= ~(CPUID_1C_XSAVE | CPUID_1C_AVX | CPUID_1C_FMA | CPUID_1C_F16C);
+		p->structured[0].ebx &= ~CPUID_7B_AVX2;
+		p->structured[0].ecx &= ~(CPUID_7C_VAES | CPUID_7C_VPCLMULQDQ);
+	}
 	if (vendor.eax >= CPUID_XSAVE && (p->basic[CPUID_FEATURES].ecx & CPUID_1C_XSAVE))
 		init_xsave(p, host);
 	p->basic[CPUID_VENDOR].eax = p->max_basic = CPUID_XSAVE;
@@ -175,7 +180,7 @@ static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0, bool compact)
 		if (!compact)
 			size = MAX(size, p->xsave[i].ebx + p->xsave[i].eax);
 		else
-			size = (p->xsave[i].ecx & 2 ? ALIGN_UP(size, 64) : size) + p->xsave[i].eax;
+			size = (p->xsave[i].ecx & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size) + p->xsave[i].eax;
 	}
 	return size;
 }
@@ -240,15 +245,23 @@ static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 /* Basic leaves whose answer depends on the subleaf or on the vCPU's state. */
 #define DEPENDENT_LEAVES (BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
 
-struct cpuid_leaf cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf)
+static struct cpuid_leaf make_answer(struct vcpu *v, u32 leaf, u32 subleaf)
 {
 	const struct cpuid_policy *p = &v->vm->cpuid;
 
 	if (leaf <= p->max_basic)
-		return DEPENDENT_LEAVES >> leaf & 1 ? answer_basic(v, leaf, subleaf) : p->basic[leaf];
+		return answer_basic(v, leaf, subleaf);
 	if (leaf - CPUID_EXT <= p->max_ext - CPUID_EXT)
 		return p->ext[leaf - CPUID_EXT];
 	if (leaf == CPUID_HYPERVISOR)		/* "PlinthPlinth" */
 		return (struct cpuid_leaf){ CPUID_HYPERVISOR, 0x6e696c50, 0x6c506874, 0x68746e69 };
 	return (struct cpuid_leaf){ 0 };
+}
+
+const struct cpuid_leaf *cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_leaf *made)
+{
+	if (leaf < CPUID_BASIC_LEAVES && !(DEPENDENT_LEAVES >> leaf & 1))
+		return &v->vm->cpuid.basic[leaf];
+	*made = make_answer(v, leaf, subleaf);
+	return made;
 }

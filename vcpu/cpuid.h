@@ -37,5 +37,5 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 
 struct vcpu;
 
-/* The answer for a vCPU in its present state. */
-struct cpuid_leaf cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf);
+/* The answer for a vCPU in its present state: a leaf of the policy, or one that is made in *made. */
+const struct cpuid_leaf *cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_leaf *made);

@@ -19,13 +19,13 @@
 	KIND(NMI,          "NMI",                handle_nmi,         L0_ONLY) \
 	KIND(SMI,          "SMI",                handle_extint,      L0_ONLY) \
 	KIND(INIT,         "INIT",               handle_extint,      L0_ONLY) \
-	KIND(SIPI,         "SIPI",               NULL,               L0_ONLY) \
+	KIND(SIPI,         "SIPI",               handle_unwanted,    L0_ONLY) \
 	KIND(EXCEPTION,    "exception",          handle_exception,   L0_FIRST) \
 	KIND(TRIPLE_FAULT, "triple fault",       handle_triple_fault, L1_FIRST) \
 	KIND(INTR_WINDOW,  "interrupt window",   handle_window,      L0_ONLY) \
 	KIND(NMI_WINDOW,   "NMI window",         handle_window,      L0_ONLY) \
-	KIND(TPR_BELOW,    "TPR below",          NULL,               L1_FIRST) \
-	KIND(TASK_SWITCH,  "task switch",        NULL,               L1_FIRST) \
+	KIND(TPR_BELOW,    "TPR below",          handle_unwanted,    L1_FIRST) \
+	KIND(TASK_SWITCH,  "task switch",        handle_unwanted,    L1_FIRST) \
 	KIND(CPUID,        "CPUID",              handle_cpuid,       L1_FIRST) \
 	KIND(HLT,          "HLT",                handle_hlt,         L1_FIRST) \
 	KIND(INVD,         "INVD",               handle_nothing,     L1_FIRST) \
@@ -33,33 +33,33 @@
 	KIND(PAUSE,        "PAUSE",              handle_nothing,     L1_FIRST) \
 	KIND(RDPMC,        "RDPMC",              handle_rdpmc,       L1_FIRST) \
 	KIND(RSM,          "RSM",                handle_undefined,   L1_FIRST) \
-	KIND(RDTSC,        "RDTSC",              NULL,               L1_FIRST) \
-	KIND(RDTSCP,       "RDTSCP",             NULL,               L1_FIRST) \
+	KIND(RDTSC,        "RDTSC",              handle_unwanted,    L1_FIRST) \
+	KIND(RDTSCP,       "RDTSCP",             handle_unwanted,    L1_FIRST) \
 	KIND(MONITOR,      "MONITOR",            handle_undefined,   L1_FIRST) \
 	KIND(MWAIT,        "MWAIT",              handle_undefined,   L1_FIRST) \
 	KIND(XSETBV,       "XSETBV",             handle_xsetbv,      L1_FIRST) \
-	KIND(INVLPG,       "INVLPG",             NULL,               L1_FIRST) \
-	KIND(INVPCID,      "INVPCID",            NULL,               L1_FIRST) \
+	KIND(INVLPG,       "INVLPG",             handle_unwanted,    L1_FIRST) \
+	KIND(INVPCID,      "INVPCID",            handle_unwanted,    L1_FIRST) \
 	KIND(CR_READ,      "CR read",            handle_cr,          L1_FIRST) \
 	KIND(CR_WRITE,     "CR write",           handle_cr,          L1_FIRST) \
 	KIND(CLTS,         "CLTS",               handle_cr,          L1_FIRST) \
 	KIND(LMSW,         "LMSW",               handle_cr,          L1_FIRST) \
 	KIND(SMSW,         "SMSW",               handle_cr,          L1_FIRST) \
-	KIND(DR_ACCESS,    "DR access",          NULL,               L1_FIRST) \
+	KIND(DR_ACCESS,    "DR access",          handle_unwanted,    L1_FIRST) \
 	KIND(IO,           "I/O",                handle_io,          L1_FIRST) \
 	KIND(MSR,          "MSR",                handle_msr,         L1_FIRST) \
-	KIND(DESC_TABLE,   "descriptor table",   NULL,               L1_FIRST) \
+	KIND(DESC_TABLE,   "descriptor table",   handle_unwanted,    L1_FIRST) \
 	KIND(PAGE_FAULT,   "page fault",         handle_exception,   L0_FIRST) \
 	KIND(STAGE2,       "stage-2 fault",      handle_stage2,      L0_FIRST) \
 	KIND(VMX_INSN,     "VMX instruction",    handle_undefined,   L1_FIRST) \
 	KIND(SVM_INSN,     "SVM instruction",    handle_undefined,   L1_FIRST) \
 	KIND(VMCALL,       "hypercall",          handle_hypercall,   L1_FIRST) \
-	KIND(PUSHF,        "PUSHF",              NULL,               L1_FIRST) \
-	KIND(POPF,         "POPF",               NULL,               L1_FIRST) \
-	KIND(INT_N,        "INT n",              NULL,               L1_FIRST) \
+	KIND(PUSHF,        "PUSHF",              handle_unwanted,    L1_FIRST) \
+	KIND(POPF,         "POPF",               handle_unwanted,    L1_FIRST) \
+	KIND(INT_N,        "INT n",              handle_unwanted,    L1_FIRST) \
 	KIND(IRET,         "IRET",               handle_iret,        L1_FIRST) \
-	KIND(TIMER,        "timer",              NULL,               L0_FIRST) \
-	KIND(STEP,         "step",               NULL,               L0_FIRST) \
+	KIND(TIMER,        "timer",              handle_unwanted,    L0_FIRST) \
+	KIND(STEP,         "step",               handle_unwanted,    L0_FIRST) \
 	KIND(ENTRY_FAILED, "failed entry",       handle_entry_failed, L0_FIRST) \
 	KIND(UNKNOWN,      "unknown",            handle_unknown,     L0_FIRST)
 

@@ -18,9 +18,7 @@
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
-enum exit_order { L0_ONLY, L0_FIRST, L1_FIRST };
-
-static enum handled resume_advanced(struct vcpu *v)
+static always_inline enum handled resume_advanced(struct vcpu *v)
 {
 	exit_advance(v);
 	return HANDLED_RESUME;
@@ -91,15 +89,16 @@ static enum handled handle_nothing(struct vcpu *v)
 
 static enum handled handle_cpuid(struct vcpu *v)
 {
-	struct cpuid_leaf l;
+	const struct cpuid_leaf *l;
+	struct cpuid_leaf made;
 
 	if (!exit_need_length(v, 0x0fa2))
 		return HANDLED_RESUME;
-	l = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX]);
-	v->gpr[GPR_RAX] = l.eax;
-	v->gpr[GPR_RBX] = l.ebx;
-	v->gpr[GPR_RCX] = l.ecx;
-	v->gpr[GPR_RDX] = l.edx;
+	l = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX], &made);
+	v->gpr[GPR_RAX] = l->eax;
+	v->gpr[GPR_RBX] = l->ebx;
+	v->gpr[GPR_RCX] = l->ecx;
+	v->gpr[GPR_RDX] = l->edx;
 	return resume_advanced(v);
 }
 
@@ -278,15 +277,15 @@ static enum handled handle_hypercall(struct vcpu *v)
 	return resume_advanced(v);
 }
 
+static enum handled handle_unwanted(struct vcpu *v)
+{
+	vm_kill(v, "exit \"%s\" (%#x), which nobody asked for", exit_name(v->exit.kind), v->exit.raw);
+	return HANDLED_KILL;
+}
+
 /* --- Routing --- */
 
-struct exit_row {
-	const char *name;
-	enum handled (*handler)(struct vcpu *v);	/* NULL: nobody asked for it; the guest ends */
-	u8 order;					/* enum exit_order */
-};
-
-static const struct exit_row exit_rows[NR_EXIT_KINDS] = {
+const struct exit_row exit_rows[NR_EXIT_KINDS] = {
 #define EXIT_ROW(kind, text, function, asked) [EXIT_##kind] = { text, function, asked },
 	EXIT_KINDS(EXIT_ROW)
 #undef EXIT_ROW
@@ -300,21 +299,16 @@ const char *exit_name(unsigned kind)
 /* While L2 runs: is this exit L1's? L0_FIRST kinds go to L1 by their handler's verdict. */
 static bool is_for_l1(struct vcpu *v, const struct exit_row *row)
 {
-	if (likely(v->cur == &v->ctx[0]) || row->order != L1_FIRST || !wants(&v->l1, v->exit.kind))
+	if (row->order != L1_FIRST || !wants(&v->l1, v->exit.kind))
 		return false;
 	return !(v->l1.narrow[v->exit.kind / 64] >> (v->exit.kind % 64) & 1) || v->vm->virt->check_exit(v);
 }
 
-enum handled exit_dispatch(struct vcpu *v)
+enum handled exit_dispatch_l2(struct vcpu *v)
 {
 	const struct exit_row *row = &exit_rows[v->exit.kind];
 
-	if (is_for_l1(v, row))
-		return HANDLED_TO_L1;
-	if (likely(row->handler))
-		return row->handler(v);
-	vm_kill(v, "exit \"%s\" (%#x), which nobody asked for", row->name, v->exit.raw);
-	return HANDLED_KILL;
+	return is_for_l1(v, row) ? HANDLED_TO_L1 : row->handler(v);
 }
 
 /* --- The lazy parts of the record --- */

@@ -8,11 +8,30 @@
 /* For people. Of enum exit_kind. */
 const char *exit_name(unsigned kind);
 
+/* Who is asked first (exit.h). */
+enum exit_order { L0_ONLY, L0_FIRST, L1_FIRST };
+
+struct exit_row {
+	const char *name;
+	enum handled (*handler)(struct vcpu *v);
+	u8 order;	/* enum exit_order */
+};
+
+extern const struct exit_row exit_rows[NR_EXIT_KINDS];
+
+/* exit_dispatch() while L2 runs. */
+enum handled exit_dispatch_l2(struct vcpu *v);
+
 /*
  * Takes v->exit to whoever is to have it, by the routing table, and says how that ended. The way for exits
  * of the hardware and for those that the emulator raises.
  */
-enum handled exit_dispatch(struct vcpu *v);
+static inline enum handled exit_dispatch(struct vcpu *v)
+{
+	if (unlikely(v->cur != &v->ctx[0]))
+		return exit_dispatch_l2(v);
+	return exit_rows[v->exit.kind].handler(v);
+}
 
 /*
  * Fills in what of v->exit (enum exit_have) isn't there yet: from the hardware if it tells, else by

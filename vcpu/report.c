@@ -118,16 +118,16 @@ void report_exits(const struct vcpu *v)
 	u64 total = 0, time = 0;
 
 	for (unsigned i = 0; i < NR_EXIT_KINDS; i++) {
-		total += v->exits[i];
-		time += v->time[i];
+		total += v->count[i].exits;
+		time += v->count[i].time;
 	}
 	kprintf("guest %s: vCPU %u: %llu exits, %llu ticks of %llu in Plinth, beside %llu of waiting",
 		v->vm->name, v->index, (llu)total, (llu)time, (llu)(rdtsc() - v->start_tsc - v->idle),
 		(llu)v->idle);
 	for (unsigned i = 0; i < NR_EXIT_KINDS; i++)
-		if (v->exits[i])
-			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i), (llu)v->exits[i],
-				(llu)v->time[i]);
+		if (v->count[i].exits)
+			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i), (llu)v->count[i].exits,
+				(llu)v->count[i].time);
 	if (v->vm->msrs.unknown_reads + v->vm->msrs.unknown_writes)
 		kprintf("  unknown MSRs: %llu reads, %llu writes, the last one of %#x",
 			(llu)v->vm->msrs.unknown_reads, (llu)v->vm->msrs.unknown_writes,

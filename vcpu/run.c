@@ -144,16 +144,17 @@ static bool is_step_exit(struct vcpu *v)
 
 void vcpu_run(struct vcpu *v)
 {
+	struct exit_count *count = &v->count[EXIT_EXTINT];
+	enum handled how;
 	bool alive = true;
-	u64 now;
 
 	v->cpu = this_cpu()->index;
 	this_cpu()->vcpu = v;
 	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT | REQUEST_TIMER);
 	vcpu_load_cpu_state(v);
 	v->start_tsc = v->exit_tsc = rdtsc();
-	v->exit.kind = EXIT_EXTINT;
-	while (alive) {
+	v->backend->attach(v);
+	while (likely(alive)) {
 		/* Whoever asks for something after this look sees in_guest, and kicks. */
 		__atomic_store_n(&v->in_guest, true, __ATOMIC_SEQ_CST);
 		if (unlikely(v->requests)) {
@@ -161,16 +162,18 @@ void vcpu_run(struct vcpu *v)
 			alive = do_requests(v);
 			continue;
 		}
-		now = rdtsc();
-		v->time[v->exit.kind] += now - v->exit_tsc;
+		count->time += rdtsc() - v->exit_tsc;
 		v->backend->run(v);
 		v->exit_tsc = rdtsc();
 		__atomic_store_n(&v->in_guest, false, __ATOMIC_RELEASE);
-		v->exits[v->exit.kind]++;
+		count = &v->count[v->exit.kind];
+		count->exits++;
 		trace(v);
 		if (unlikely(v->step.on) && is_step_exit(v))
 			continue;
-		alive = settle(v, exit_dispatch(v));
+		how = exit_dispatch(v);
+		if (unlikely(how != HANDLED_RESUME))
+			alive = settle(v, how);
 	}
 	this_cpu()->vcpu = NULL;
 	timer_disarm();

@@ -92,6 +92,12 @@ enum vcpu_request {
 	REQUEST_END		= BIT(6),	/* the guest has ended */
 };
 
+/* Of one kind of exit. */
+struct exit_count {
+	u64 exits;
+	u64 time;	/* TSC ticks from exit to entry, less those spent waiting */
+};
+
 struct exit_trace {
 	u64 rip, info;		/* info: the first word of the exit's payload */
 	u32 raw;
@@ -144,8 +150,8 @@ struct vcpu {
 	struct decoded_insn decoded[VCPU_DECODED];
 	unsigned cpu;		/* index of the host CPU that runs it */
 	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */
-	u64 exit_tsc, entry_tsc;
-	u64 exits[NR_EXIT_KINDS], time[NR_EXIT_KINDS];	/* number, and TSC ticks from exit to entry */
+	u64 exit_tsc;
+	struct exit_count count[NR_EXIT_KINDS];
 	u64 start_tsc, idle;	/* when it began to run, and ticks that it waited halted: not in time[] */
 	unsigned trace_next;
 	struct exit_trace trace[VCPU_TRACE_SIZE];

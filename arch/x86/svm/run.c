@@ -10,30 +10,33 @@
 #include "include/x86/exception.h"
 #include "lib/string.h"
 
-/* The kind of exit of each code below 90h; 0 stands for a code that needs a look or is not known. */
+/* The kind of exit of each code below 90h. Where there is nothing else to decode, it is PLAIN. */
+#define PLAIN	0x80
+#define KIND	0x7f
+static_assert(NR_EXIT_KINDS <= PLAIN, "a kind and a flag share a byte");
 static const u8 kind_of[0x90] = {
 	[SVM_EXIT_CR_READ ... SVM_EXIT_CR_READ + 15] = EXIT_CR_READ,
 	[SVM_EXIT_CR_WRITE ... SVM_EXIT_CR_WRITE + 15] = EXIT_CR_WRITE,
 	[SVM_EXIT_DR_READ ... SVM_EXIT_DR_WRITE + 15] = EXIT_DR_ACCESS,
 	[SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31] = EXIT_EXCEPTION,
-	[SVM_EXIT_INTR] = EXIT_EXTINT,
+	[SVM_EXIT_INTR] = EXIT_EXTINT | PLAIN,
 	[SVM_EXIT_NMI] = EXIT_NMI,
 	[SVM_EXIT_SMI] = EXIT_SMI,
 	[SVM_EXIT_INIT] = EXIT_INIT,
-	[SVM_EXIT_VINTR] = EXIT_INTR_WINDOW,
+	[SVM_EXIT_VINTR] = EXIT_INTR_WINDOW | PLAIN,
 	[SVM_EXIT_CR0_SEL_WRITE] = EXIT_CR_WRITE,
 	[SVM_EXIT_IDTR_READ ... SVM_EXIT_TR_WRITE] = EXIT_DESC_TABLE,
 	[SVM_EXIT_RDTSC] = EXIT_RDTSC,
 	[SVM_EXIT_RDPMC] = EXIT_RDPMC,
 	[SVM_EXIT_PUSHF] = EXIT_PUSHF,
 	[SVM_EXIT_POPF] = EXIT_POPF,
-	[SVM_EXIT_CPUID] = EXIT_CPUID,
+	[SVM_EXIT_CPUID] = EXIT_CPUID | PLAIN,
 	[SVM_EXIT_RSM] = EXIT_RSM,
 	[SVM_EXIT_IRET] = EXIT_IRET,
 	[SVM_EXIT_SWINT] = EXIT_INT_N,
 	[SVM_EXIT_INVD] = EXIT_INVD,
 	[SVM_EXIT_PAUSE] = EXIT_PAUSE,
-	[SVM_EXIT_HLT] = EXIT_HLT,
+	[SVM_EXIT_HLT] = EXIT_HLT | PLAIN,
 	[SVM_EXIT_INVLPG] = EXIT_INVLPG,
 	[SVM_EXIT_INVLPGA] = EXIT_SVM_INSN,
 	[SVM_EXIT_IOIO] = EXIT_IO,
@@ -42,7 +45,7 @@ static const u8 kind_of[0x90] = {
 	[SVM_EXIT_FERR_FREEZE] = EXIT_UNKNOWN,
 	[SVM_EXIT_SHUTDOWN] = EXIT_TRIPLE_FAULT,
 	[SVM_EXIT_VMRUN] = EXIT_SVM_INSN,
-	[SVM_EXIT_VMMCALL] = EXIT_VMCALL,
+	[SVM_EXIT_VMMCALL] = EXIT_VMCALL | PLAIN,
 	[SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT] = EXIT_SVM_INSN,
 	[SVM_EXIT_RDTSCP] = EXIT_RDTSCP,
 	[SVM_EXIT_ICEBP] = EXIT_EXCEPTION,
@@ -50,6 +53,7 @@ static const u8 kind_of[0x90] = {
 	[SVM_EXIT_MONITOR] = EXIT_MONITOR,
 	[SVM_EXIT_MWAIT ... SVM_EXIT_MWAIT_ARMED] = EXIT_MWAIT,
 	[SVM_EXIT_XSETBV] = EXIT_XSETBV,
+	[SVM_EXIT_XSETBV + 1 ... 0x8f] = EXIT_UNKNOWN,
 };
 
 static bool has_error_code(unsigned vector)
@@ -87,11 +91,28 @@ static void decode_npf(struct exit *x, const struct vmcb *vmcb)
 	x->stage2.is_operand = false;
 }
 
+static void decode_io(struct exit *x, u32 info)
+{
+	x->io.port = info >> SVM_IOIO_PORT_SHIFT;
+	x->io.size = info >> SVM_IOIO_SIZE_SHIFT & 7;
+	x->io.in = info & SVM_IOIO_IN;
+	x->io.string = info & SVM_IOIO_STRING;
+	x->io.rep = info & SVM_IOIO_REP;
+}
+
 static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 {
 	struct exit *x = &v->exit;
 
-	if (x->kind == EXIT_EXCEPTION) {
+	if (code == SVM_EXIT_IOIO) {
+		decode_io(x, vmcb->exitinfo1);
+		x->rip_next = vmcb->exitinfo2;
+		x->insn_len = vmcb->exitinfo2 - vmcb->rip;
+		x->have = EXIT_LENGTH;
+	} else if (code == SVM_EXIT_MSR) {
+		x->msr.index = v->gpr[GPR_RCX];
+		x->msr.write = vmcb->exitinfo1;
+	} else if (x->kind == EXIT_EXCEPTION) {
 		decode_exception(x, vmcb, code - SVM_EXIT_EXCEPTION);
 	} else if (code <= SVM_EXIT_DR_WRITE + 15 || code == SVM_EXIT_CR0_SEL_WRITE) {
 		x->cr.index = code == SVM_EXIT_CR0_SEL_WRITE ? 0 : code & 15;
@@ -105,15 +126,6 @@ static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 		x->unknown.info[0] = vmcb->exitinfo1;
 		x->unknown.info[1] = vmcb->exitinfo2;
 	}
-}
-
-static void decode_io(struct exit *x, u32 info)
-{
-	x->io.port = info >> SVM_IOIO_PORT_SHIFT;
-	x->io.size = info >> SVM_IOIO_SIZE_SHIFT & 7;
-	x->io.in = info & SVM_IOIO_IN;
-	x->io.string = info & SVM_IOIO_STRING;
-	x->io.rep = info & SVM_IOIO_REP;
 }
 
 static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
@@ -135,23 +147,9 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 		x->kind = EXIT_UNKNOWN;
 		return decode_rest(v, vmcb, code);
 	}
-	x->kind = kind_of[code];
-	switch (code) {
-	case SVM_EXIT_INTR: case SVM_EXIT_VINTR: case SVM_EXIT_CPUID: case SVM_EXIT_HLT: case SVM_EXIT_VMMCALL:
-		return;
-	case SVM_EXIT_IOIO:
-		decode_io(x, vmcb->exitinfo1);
-		x->rip_next = vmcb->exitinfo2;
-		x->insn_len = vmcb->exitinfo2 - vmcb->rip;
-		x->have = EXIT_LENGTH;
-		return;
-	case SVM_EXIT_MSR:
-		x->msr.index = v->gpr[GPR_RCX];
-		x->msr.write = vmcb->exitinfo1;
-		return;
-	default:
+	x->kind = kind_of[code] & KIND;
+	if (unlikely(!(kind_of[code] & PLAIN)))
 		decode_rest(v, vmcb, code);
-	}
 }
 
 /*
@@ -206,18 +204,23 @@ void svm_flush(struct vcpu *v)
 	vmcb_of(v)->tlb_control = svm_caps.flush_by_tag ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
 }
 
-/* Gives the context a TLB tag of this CPU: for good, until the context moves or the tags run out. */
-static void take_tag(struct vcpu *v, struct svm_block *b, struct svm_cpu *cpu)
+/* The context gets a TLB tag of this CPU, unless it has one already. When the tags run out, all are given out
+ * anew; each first use of one flushes. */
+void svm_attach(struct vcpu *v)
 {
-	struct vmcb *vmcb = b->vmcb;
+	struct svm_cpu *cpu = &svm_cpus[v->cpu];
+	struct svm_block *b = v->cur->hw;
 
+	b->host_vmcb_pa = cpu->host_vmcb_pa;
+	if (b->tag_cpu == v->cpu && b->tag_generation == cpu->tag_generation)
+		return;
 	if (cpu->next_tag >= svm_caps.tags) {
 		cpu->next_tag = 1;	/* 0 is the host's */
 		cpu->tag_generation++;
 	}
-	vmcb->asid = cpu->next_tag++;
-	vmcb->clean &= ~(u32)VMCB_CLEAN_ASID;
-	vmcb->tlb_control = VMCB_TLB_FLUSH_ALL;
+	b->vmcb->asid = cpu->next_tag++;
+	b->vmcb->clean = 0;
+	b->vmcb->tlb_control = VMCB_TLB_FLUSH_ALL;
 	b->tag_cpu = v->cpu;
 	b->tag_generation = cpu->tag_generation;
 }
@@ -227,7 +230,6 @@ void svm_run(struct vcpu *v)
 	struct cpu_ctx *c = v->cur;
 	struct svm_block *b = c->hw;
 	struct vmcb *vmcb = b->vmcb;
-	struct svm_cpu *cpu = &svm_cpus[v->cpu];
 
 	/* Most exits have moved RIP and nothing else. */
 	if (likely(c->dirty == CTX_IP)) {
@@ -236,10 +238,8 @@ void svm_run(struct vcpu *v)
 	} else if (c->dirty) {
 		svm_store(v);
 	}
-	if (unlikely(b->tag_cpu != v->cpu || b->tag_generation != cpu->tag_generation))
-		take_tag(v, b, cpu);
 	vmcb->rax = v->gpr[GPR_RAX];
-	svm_enter(v->gpr, b->vmcb_pa, cpu->host_vmcb_pa);
+	svm_enter(v->gpr, b->vmcb_pa, b->host_vmcb_pa);
 	v->gpr[GPR_RAX] = vmcb->rax;
 	vmcb->tlb_control = VMCB_TLB_NOTHING;
 	vmcb->eventinj = 0;

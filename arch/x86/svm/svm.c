@@ -144,6 +144,7 @@ const struct vcpu_backend svm_backend = {
 	.stage2_mode = stage2_mode,
 	.ctx_create = ctx_create,
 	.ctx_destroy = ctx_destroy,
+	.attach = svm_attach,
 	.run = svm_run,
 	.load = svm_load,
 	.exit_fill = svm_exit_fill,

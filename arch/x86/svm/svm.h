@@ -10,7 +10,7 @@ extern const struct vcpu_backend svm_backend;
 /* What of a context SVM hardware uses: cpu_ctx.hw. */
 struct svm_block {
 	struct vmcb *vmcb;
-	u64 vmcb_pa;
+	u64 vmcb_pa, host_vmcb_pa;	/* the second is of the CPU that it is attached to */
 	u8 *msrpm;	/* two pages, as iopm_base_pa's three are shared by all guests */
 	unsigned tag_cpu;
 	u64 tag_generation;	/* of the CPU's tags when `asid` was taken; 0: none yet */
@@ -43,6 +43,7 @@ static inline struct vmcb *vmcb_of(const struct vcpu *v)
 }
 
 /* run.c */
+void svm_attach(struct vcpu *v);
 void svm_run(struct vcpu *v);
 void svm_exit_fill(struct vcpu *v, u32 have);
 void svm_inject(struct vcpu *v, const struct event *e);
