@@ -165,6 +165,7 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 	if (nr_vcpus > 1)
 		p->basic[CPUID_FEATURES].edx |= CPUID_1D_HTT;
 	p->ext[8].ecx = nr_vcpus - 1;
+	p->dependent = BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE);
 	derive_registers(p);
 	derive_paging(p);
 }
@@ -242,10 +243,7 @@ static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 	return l;
 }
 
-/* Basic leaves whose answer depends on the subleaf or on the vCPU's state. */
-#define DEPENDENT_LEAVES (BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE))
-
-static struct cpuid_leaf make_answer(struct vcpu *v, u32 leaf, u32 subleaf)
+struct cpuid_leaf cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf)
 {
 	const struct cpuid_policy *p = &v->vm->cpuid;
 
@@ -256,12 +254,4 @@ static struct cpuid_leaf make_answer(struct vcpu *v, u32 leaf, u32 subleaf)
 	if (leaf == CPUID_HYPERVISOR)		/* "PlinthPlinth" */
 		return (struct cpuid_leaf){ CPUID_HYPERVISOR, 0x6e696c50, 0x6c506874, 0x68746e69 };
 	return (struct cpuid_leaf){ 0 };
-}
-
-const struct cpuid_leaf *cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_leaf *made)
-{
-	if (leaf < CPUID_BASIC_LEAVES && !(DEPENDENT_LEAVES >> leaf & 1))
-		return &v->vm->cpuid.basic[leaf];
-	*made = make_answer(v, leaf, subleaf);
-	return made;
 }

@@ -22,6 +22,7 @@ struct cpuid_policy {
 	struct cpuid_leaf basic[CPUID_BASIC_LEAVES], ext[CPUID_EXT_LEAVES];
 	struct cpuid_leaf structured[CPUID_MAX_SUBLEAF];	/* leaf 7 */
 	struct cpuid_leaf xsave[CPUID_XSAVE_LEAVES];		/* leaf 0DH */
+	u32 dependent;		/* bit per basic leaf: the answer depends on the subleaf or on the vCPU's state */
 	u64 xcr0;		/* bits that XCR0 may have */
 	u64 cr4;		/* bits that CR4 may have */
 	u64 efer;		/* bits that EFER may have */
@@ -37,5 +38,11 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 
 struct vcpu;
 
-/* The answer for a vCPU in its present state: a leaf of the policy, or one that is made in *made. */
-const struct cpuid_leaf *cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_leaf *made);
+/* The answer for a vCPU in its present state. */
+struct cpuid_leaf cpuid_answer(struct vcpu *v, u32 leaf, u32 subleaf);
+
+/* The answer, if it depends on the leaf alone; else NULL. */
+static inline const struct cpuid_leaf *cpuid_fixed(const struct cpuid_policy *p, u32 leaf)
+{
+	return leaf < CPUID_BASIC_LEAVES && !(p->dependent >> leaf & 1) ? &p->basic[leaf] : NULL;
+}

@@ -358,10 +358,10 @@ static bool has_one_operand(const struct insn *insn)
 	return insn->op >= OP_ADD && insn->op <= OP_BTC && insn->is_mem;
 }
 
-enum handled emulate_one(struct vcpu *v)
+/* Emulates the instruction at RIP, which is `insn`, or is to be decoded with care if that is NULL. */
+static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 {
 	struct exit *x = &v->exit;
-	const struct insn *insn = code_insn(v);
 	struct emulate_result result;
 	enum emulate_status status;
 	char bytes[64] = "";
@@ -398,6 +398,11 @@ enum handled emulate_one(struct vcpu *v)
 	return HANDLED_KILL;
 }
 
+enum handled emulate_one(struct vcpu *v)
+{
+	return emulate_insn(v, code_insn(v));
+}
+
 /* The register operand of a MOV can be taken whole: any but AH, CH, DH, BH, and RSP, which is elsewhere. */
 static bool is_plain_register(const struct insn *insn)
 {
@@ -414,6 +419,23 @@ static void store_plain(u64 *gpr, unsigned size, u64 value)
 	}
 }
 
+/* Does the memory operand begin at a page's begin? False too where that takes more to find out. */
+static bool is_at_page_start(const struct vcpu *v, const struct insn *insn)
+{
+	u64 at = insn->disp;
+
+	if (insn->mode != CPU_MODE_64 || insn->addr_bytes != 8 || insn->segment == SEG_FS ||
+	    insn->segment == SEG_GS || insn->base == GPR_RSP)
+		return false;
+	if (insn->base == REG_RIP)
+		at += v->cur->rip + insn->length;
+	else if (insn->base != REG_NONE)
+		at += v->gpr[insn->base];
+	if (insn->index != REG_NONE)
+		at += v->gpr[insn->index] << insn->scale;
+	return !(at & ~PAGE_MASK);
+}
+
 /* Carries out a MOV between a register (or an immediate) and the device register of v->exit. False: it is
  * something else; nothing was done. */
 static bool move_device(struct vcpu *v, const struct insn *insn)
@@ -423,8 +445,10 @@ static bool move_device(struct vcpu *v, const struct insn *insn)
 	u64 offset = x->stage2.address & ~PAGE_MASK;
 	gpa_t at = GPA(x->stage2.address);
 
-	/* An access that came over a page's end would have begun at offset 0. */
-	if (insn->op != OP_MOV || !x->stage2.final || !offset || offset + insn->op_bytes > PAGE_SIZE)
+	if (insn->op != OP_MOV || !x->stage2.final || offset + insn->op_bytes > PAGE_SIZE)
+		return false;
+	/* The second half of an access over a page's end comes with offset 0 too. */
+	if (!offset && !is_at_page_start(v, insn))
 		return false;
 	if (insn->form == FORM_RM_IMM && is_write)
 		vcpu_mmio_write(v, at, insn->op_bytes, insn->imm);
@@ -442,7 +466,7 @@ enum handled emulate_device_access(struct vcpu *v)
 	const struct insn *insn = code_insn(v);
 
 	if (!insn || !move_device(v, insn))
-		return emulate_one(v);
+		return emulate_insn(v, insn);
 	v->exit.rip_next = v->cur->rip + insn->length;
 	exit_advance(v);
 	return HANDLED_RESUME;

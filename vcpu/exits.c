@@ -89,12 +89,15 @@ static enum handled handle_nothing(struct vcpu *v)
 
 static enum handled handle_cpuid(struct vcpu *v)
 {
-	const struct cpuid_leaf *l;
+	const struct cpuid_leaf *l = cpuid_fixed(&v->vm->cpuid, v->gpr[GPR_RAX]);
 	struct cpuid_leaf made;
 
 	if (!exit_need_length(v, 0x0fa2))
 		return HANDLED_RESUME;
-	l = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX], &made);
+	if (!l) {
+		made = cpuid_answer(v, v->gpr[GPR_RAX], v->gpr[GPR_RCX]);
+		l = &made;
+	}
 	v->gpr[GPR_RAX] = l->eax;
 	v->gpr[GPR_RBX] = l->ebx;
 	v->gpr[GPR_RCX] = l->ecx;
@@ -250,30 +253,26 @@ static s64 set_rights(struct vcpu *v, u64 base, u64 size, u64 rights)
 	return 0;
 }
 
+static s64 hypercall(struct vcpu *v, u64 mask)
+{
+	switch (v->gpr[GPR_RAX] & mask) {
+	case PLINTH_CALL_VERSION:
+		return PLINTH_HYPERCALL_VERSION;
+	case PLINTH_CALL_SET_RIGHTS:
+		return set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask, v->gpr[GPR_RDX] & mask);
+	default:
+		return PLINTH_ENOSYS;
+	}
+}
+
 /* docs/hypercalls.md, include/hypercall.h. */
 static enum handled handle_hypercall(struct vcpu *v)
 {
-	bool wide = vcpu_mode(v) == CPU_MODE_64;
-	u64 mask = wide ? ~0ull : 0xffffffffull, result;
+	u64 mask = vcpu_mode(v) == CPU_MODE_64 ? ~0ull : 0xffffffffull;
 
 	if (!exit_need_length(v, 0x0f01d9))
 		return HANDLED_RESUME;
-	if (vcpu_cpl(v)) {
-		result = (u64)(s64)PLINTH_EPERM;
-	} else {
-		switch (v->gpr[GPR_RAX] & mask) {
-		case PLINTH_CALL_VERSION:
-			result = PLINTH_HYPERCALL_VERSION;
-			break;
-		case PLINTH_CALL_SET_RIGHTS:
-			result = set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask,
-					    v->gpr[GPR_RDX] & mask);
-			break;
-		default:
-			result = (u64)(s64)PLINTH_ENOSYS;
-		}
-	}
-	v->gpr[GPR_RAX] = result & mask;
+	v->gpr[GPR_RAX] = (u64)(vcpu_cpl(v) ? PLINTH_EPERM : hypercall(v, mask)) & mask;
 	return resume_advanced(v);
 }
 

@@ -18,12 +18,6 @@
 #define CR0_FLUSHES (CR0_PG | CR0_WP | CR0_PE)
 #define CR4_FLUSHES (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_LA57)
 
-unsigned vcpu_cpl(struct vcpu *v)
-{
-	ctx_need(v, CTX_CS_SS);
-	return (v->cur->seg[SEG_SS].attr & SEG_ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
-}
-
 /* The translation of everything may have changed: the TLB, the walk, the memo. */
 static void paging_changed(struct vcpu *v)
 {

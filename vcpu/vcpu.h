@@ -40,7 +40,8 @@ enum ctx_group {
 	CTX_DEBUGCTL	= BIT(15),
 	CTX_BLOCK	= BIT(16),
 	CTX_CODE	= BIT(17),	/* code_linear, code_mode: made from the others, never written */
-	CTX_ALL		= BITS(17, 0),
+	CTX_CPL		= BIT(18),	/* cpl: SS.DPL, where SS itself isn't wanted; never written */
+	CTX_ALL		= BITS(18, 0),
 };
 
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
@@ -59,6 +60,7 @@ struct cpu_ctx {
 	u8 activity;		/* enum activity: Plinth's run loop honours it, no hardware needed */
 	u64 code_linear;	/* linear address of RIP */
 	u8 code_mode;		/* enum cpu_mode */
+	u8 cpl;
 	u64 pending_debug;	/* VMX's pending debug exceptions in DR6 form; 0 for SVM */
 	void *hw;		/* the backend's block */
 };
@@ -203,7 +205,11 @@ static inline void want(struct controls *c, unsigned kind)
 }
 
 /* CPL, and the mode in which instructions are decoded. */
-unsigned vcpu_cpl(struct vcpu *v);
+static inline unsigned vcpu_cpl(struct vcpu *v)
+{
+	ctx_need(v, CTX_CPL);
+	return v->cur->cpl;
+}
 
 static inline enum cpu_mode vcpu_mode(struct vcpu *v)
 {

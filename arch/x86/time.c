@@ -40,7 +40,7 @@ struct sample {
 
 u64 tsc_khz;
 static u64 start_tsc;
-static u64 ns_per_tick;		/* with 32 fractional bits */
+u64 ns_per_tick;		/* with 32 fractional bits */
 static u64 ticks_per_ns;	/* with 32 fractional bits */
 static struct acpi_register pm_timer;
 
@@ -166,11 +166,6 @@ bool time_init(const struct acpi_info *tables)
 	start_tsc = rdtsc();
 	tsc_khz = khz;
 	return true;
-}
-
-u64 tsc_to_ns(u64 ticks)
-{
-	return (u64)((unsigned __int128)ticks * ns_per_tick >> 32);
 }
 
 u64 ns_to_tsc(u64 ns)

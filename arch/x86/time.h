@@ -15,7 +15,14 @@ extern u64 tsc_khz;
  * the first CPU, in about 20 ms. False: neither counts. */
 bool must_check time_init(const struct acpi_info *tables);
 
-u64 tsc_to_ns(u64 ticks);
+/* Nanoseconds a tick, in 32.32 fixed point. */
+extern u64 ns_per_tick;
+
+static inline u64 tsc_to_ns(u64 ticks)
+{
+	return (u64)((unsigned __int128)ticks * ns_per_tick >> 32);
+}
+
 u64 ns_to_tsc(u64 ns);	/* rounded up */
 
 /* Nanoseconds since time_init(). */

@@ -110,7 +110,7 @@ static void fake_enter(void)
 	fake.injecting = false;
 }
 
-/* The exit: the context knows IP, FLAGS and BLOCK, and of the others nothing. */
+/* The exit: the context knows where the guest is, and of the other registers nothing. */
 static void fake_leave(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
@@ -118,7 +118,7 @@ static void fake_leave(void)
 	v->cur->code_linear = 0xa5a5a5a5a5a5a5a5ull;
 	v->cur->code_mode = 0xa5;
 	v->cur->available = 0;
-	fake_load(v, CTX_IP | CTX_FLAGS | CTX_BLOCK);
+	fake_load(v, CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_CR3 | CTX_CODE);
 	fake.loads--;
 	memset(&v->exit, 0, sizeof(v->exit));
 }

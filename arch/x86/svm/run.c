@@ -254,7 +254,8 @@ void svm_run(struct vcpu *v)
 		c->code_linear = (u32)(c->rip + vmcb->cs.base);
 		c->code_mode = vmcb->cs.attrib & VMCB_SEG_DB ? CPU_MODE_32 : CPU_MODE_16;
 	}
-	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR | CTX_CR3 | CTX_CODE;
+	c->cpl = vmcb->cpl;
+	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR | CTX_CR3 | CTX_CODE | CTX_CPL;
 	/* One shadow bit for both reasons: with IF clear it can only be MOV SS. */
 	c->block.sti = c->block.mov_ss = false;
 	if (unlikely(vmcb->int_state & VMCB_INT_STATE_SHADOW)) {

@@ -103,7 +103,7 @@ static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 	}
 }
 
-/* IP, FLAGS, BLOCK and CODE are there after each exit; PDPTRs aren't kept by nested paging, the context's
+/* IP, FLAGS, BLOCK, CR3, CODE and CPL are there after each exit; PDPTRs aren't kept by nested paging, the context's
  * own values stand. */
 void svm_load(struct vcpu *v, u32 groups)
 {
