@@ -4,8 +4,15 @@
 
 #include "include/hypercall.h"
 
+#define PF		14
+/* Error codes of #PF: what a denial looks like, docs/hypercalls.md. */
+#define PRESENT		1
+#define WRITE		2
+#define FETCH		16
 
-static u8 page[PAGE] __attribute__((aligned(4096)));
+/* Rights are taken from the second. */
+static u8 pages[2][PAGE] __attribute__((aligned(4096)));
+static u8 *const page = pages[1];
 
 static long vmmcall(u64 nr, u64 b, u64 c, u64 d)
 {
@@ -41,6 +48,16 @@ static void read_page(void *arg)
 	(void)*(volatile u8 *)page;
 }
 
+static void write_across(void *arg)
+{
+	*(volatile u32 *)(page - 2) = 0x04030201;
+}
+
+static void execute_page(void *arg)
+{
+	((void (*)(void))(word)page)();
+}
+
 static long set_rights(u64 base, u64 size, u64 rights)
 {
 	return vmmcall(PLINTH_CALL_SET_RIGHTS, base, size, rights);
@@ -64,6 +81,28 @@ static void check_rights(void)
 	check("rights: unknown right", (u64)set_rights(at, PAGE, 16), (u64)PLINTH_EINVAL);
 }
 
+static void check_denials(void)
+{
+	const u64 at = (u64)page, read = PLINTH_RIGHT_R, write = PLINTH_RIGHT_W;
+
+	memset(pages, 0, sizeof(pages));
+	page[0] = 0xc3;		/* RET */
+	set_rights(at, PAGE, read);
+	check_trap("denied: writing", write_page, NULL, PF, PRESENT | WRITE);
+	check("denied: CR2 of writing", trap.cr2, at);
+	check_trap("denied: writing over the border", write_across, NULL, PF, PRESENT | WRITE);
+	check("denied: CR2 of that", trap.cr2, at);
+	check("denied: nothing was written", *(u32 *)(page - 2), 0xc30000);
+	set_rights(at, PAGE, read | write);
+	check_trap("denied: executing", execute_page, NULL, PF, PRESENT | FETCH);
+	check("denied: CR2 of executing", trap.cr2, at);
+	set_rights(at, PAGE, 0);
+	check_trap("denied: reading", read_page, NULL, PF, PRESENT);
+	check("denied: CR2 of reading", trap.cr2, at);
+	set_rights(at, PAGE, read | write | PLINTH_RIGHT_XS | PLINTH_RIGHT_XU);
+	check("allowed: executing", (u64)guest_try(execute_page, NULL), 0);
+}
+
 void guest_main(u32 magic, u32 info)
 {
 	if (!under_plinth()) {
@@ -83,4 +122,5 @@ void guest_main(u32 magic, u32 info)
 	check("VMCALL from CPL 3", (u64)user_result("\x31\xc0\x0f\x01\xc1\xcd\x50"),
 	      (u64)PLINTH_EPERM);
 	check_rights();
+	check_denials();
 }

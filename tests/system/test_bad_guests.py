@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guests that can't run get a sentence that names them and the fault; the others still run."""
 import os
+import re
+import struct
 
 import pytest
 
@@ -34,6 +36,18 @@ def assert_refused(result, regex, name="1"):
 @pytest.mark.parametrize("name", ["short", "header", "text", "one", "elf"])
 def test_bad_kernel(run, files, name):
     assert_refused(run("--guest", f"kernel={files / name}", timeout=30), r"\w+ \w+ \w+")
+
+
+def test_segment_outside_the_memory(run, tmp_path):
+    """An ELF32 kernel whose first segment is at 1 GiB. ELF specification, "Program Header"."""
+    with open(os.path.join(ROOT, "build/guests/boot.elf"), "rb") as file:
+        kernel = bytearray(file.read())
+    headers, = struct.unpack_from("<I", kernel, 28)         # e_phoff
+    assert struct.unpack_from("<I", kernel, headers) == (1,)    # PT_LOAD
+    struct.pack_into("<I", kernel, headers + 12, 1 << 30)   # p_paddr
+    moved = tmp_path / "moved.elf"
+    moved.write_bytes(kernel)
+    assert_refused(run("--guest", f"kernel={moved},mem=256M", timeout=30), r"0x40000000|memory")
 
 
 def test_initrd_too_large(run, files):
@@ -76,6 +90,17 @@ def test_too_many_guests(run):
                  timeout=30)
     assert result.says("guest second: refused: .*CPU"), result
     assert result.status == 1 and result.says("guest first: ended: debug exit"), result
+
+
+@pytest.mark.parametrize("first, second", [("triple", "heartbeat"), ("heartbeat", "triple")])
+def test_one_dies_the_other_goes_on(run, first, second):
+    """A guest's triple fault is its own affair, whichever CPU it is on."""
+    result = run("--cpus", "2", "--guest", f"kernel=build/guests/{first}.elf,name={first}",
+                 "--guest", f"kernel=build/guests/{second}.elf,name={second}",
+                 "--expect", r"beat 25$", timeout=60)
+    assert result.status == 0, result
+    after = result.output.split("guest triple: ended: killed: ", 1)[1]
+    assert len(re.findall(r"beat \d+$", after, re.M)) >= 10, result
 
 
 def test_same_name_twice(run):

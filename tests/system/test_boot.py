@@ -129,6 +129,26 @@ def test_framebuffer(tmp_path):
     assert sum(1 for count in lit if 8 <= count <= width * 2) >= 20, lit
 
 
+def pages(monitor):
+    """(address, whether it may be written, whether executed) of each page that is mapped."""
+    dump = monitor.execute("human-monitor-command", **{"command-line": "info tlb"})
+    row = r"^([0-9a-f]{16}): [0-9a-f]{16} ([X-])[G-][P-][D-][A-][C-][T-][U-]([W-])"
+    for address, no_execute, written in re.findall(row, dump, re.M):
+        yield int(address, 16), written == "W", no_execute != "X"
+
+
+@pytest.mark.parametrize("firmware, media", [("bios", "kernel"), ("uefi", "cd")])
+def test_no_page_written_and_executed(tmp_path, firmware, media):
+    """In the page tables that are in force no page is both, as the CPU's own walk finds them."""
+    with Screen(tmp_path, "--firmware", firmware, "--media", media, "--hv", "at-end=stay",
+                "--cpus", "2", "--memory", "512M") as screen:
+        screen.child.expect("no guest was given[^\n]*\n")
+        found = list(pages(screen.monitor))
+    assert any(written for _, written, _ in found) and any(run for _, _, run in found), found[:20]
+    both = [f"{address:x}" for address, written, executed in found if written and executed]
+    assert not both, both
+
+
 def test_reset_by_option(run):
     """on-panic=reboot resets the machine after the report, which ends the emulator."""
     result = run("--hv", "crash=ud on-panic=reboot", timeout=30)

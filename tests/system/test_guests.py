@@ -122,6 +122,15 @@ def test_tap_reader():
     assert Tap("1..2\nok 1 - a: 1\nok 2 - a: 2\n").twice == ["a"]
 
 
+def test_rights_at_the_start(run):
+    """rights=: where the kernel's code may not be executed it dies at once; elsewhere all is well."""
+    boot = "kernel=build/guests/boot.elf"
+    result = run("--guest", f"{boot},rights=0x100000+64K:rw", timeout=30)
+    assert result.status == 6 and result.says("ended: killed: .*triple fault"), result
+    result = run("--guest", f"{boot},rights=0x100000+64K:rwsu;0x8000000+4K:r", timeout=30)
+    assert result.status == 1, result
+
+
 def test_triple_fault(run):
     """A guest that faults thrice is ended with a report: registers, instruction bytes, a walk."""
     result = run("--guest", "kernel=build/guests/triple.elf", timeout=30)

@@ -35,10 +35,12 @@ def test_command_line(run, media):
     assert result.status == 0 and f"\n{cmdline}\n" in result.output, result
 
 
-@pytest.mark.parametrize("cpus", [4])
-def test_host_cpus(run, cpus):
-    result = run("--cpus", str(cpus), "--guest", debian(), *type_in_shell("poweroff -f"))
-    assert result.status == 0 and result.says(rf"\b{cpus} CPUs\b"), result
+@pytest.mark.parametrize("firmware, media, cpus", [
+    ("bios", "kernel", 1), ("bios", "kernel", 4), ("uefi", "usb", 4)])
+def test_host_cpus(run, firmware, media, cpus):
+    result = run("--firmware", firmware, "--media", media, "--cpus", str(cpus),
+                 "--guest", debian(), *type_in_shell("poweroff -f"), timeout=150)
+    assert result.status == 0 and result.says(rf"\b{cpus} CPUs?\b"), result
 
 
 @pytest.mark.parametrize("memory, guest, least", [

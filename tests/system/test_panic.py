@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 
+import pexpect
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, RUN, Monitor
 
 KINDS = {
     "pf": r"page fault|#PF",
@@ -77,6 +78,25 @@ def test_page_fault_address(run):
 def test_report_from_grub(run, firmware, media):
     result = run("--hv", "crash=pf", "--firmware", firmware, "--media", media)
     assert result.status == 4 and result.says("end of panic report"), result
+
+
+def test_nmi_from_outside(tmp_path):
+    """The machine's NMI button while a guest runs: a report that shows the guest's last exits."""
+    path = str(tmp_path / "qmp")
+    child = pexpect.spawn(RUN, ["--timeout", "60", "--qemu", f"-qmp unix:{path},server=on,wait=off",
+                                "--guest", "kernel=build/guests/heartbeat.elf"], cwd=ROOT,
+                          timeout=60, maxread=65536)
+    try:
+        monitor = Monitor(path)
+        child.expect("beat 2")
+        monitor.execute("inject-nmi")
+        child.expect("PANIC: NMI")
+        child.expect("HLT +0x78 +RIP [0-9a-f]{16}")
+        child.expect("--- end of panic report")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
+    assert child.exitstatus == 4
 
 
 def test_report_with_other_cpus(run):
