@@ -98,6 +98,8 @@ static void fake_load(struct vcpu *who, u32 groups)
 	fake_copy(who->cur, &block, groups);
 	if (groups & CTX_CODE)
 		fake_make_code(who->cur);
+	if (groups & CTX_CPL)
+		who->cur->cpl = (block.seg[SEG_SS].attr & SEG_ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
 	who->cur->available |= groups;
 }
 
@@ -116,9 +118,9 @@ static void fake_leave(void)
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		memset((u8 *)v->cur + parts[i].at, 0xa5, parts[i].size);
 	v->cur->code_linear = 0xa5a5a5a5a5a5a5a5ull;
-	v->cur->code_mode = 0xa5;
+	v->cur->code_mode = v->cur->cpl = 0xa5;
 	v->cur->available = 0;
-	fake_load(v, CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_CR3 | CTX_CODE);
+	fake_load(v, CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_CR3 | CTX_CODE | CTX_CPL);
 	fake.loads--;
 	memset(&v->exit, 0, sizeof(v->exit));
 }

@@ -234,8 +234,8 @@ static void test_cr_by_number(void **state)
 			assert_false(vcpu_write_cr(v, i, 0));
 	fake_enter();
 	assert_int_equal(block.cr2, 0x123456789abcdefull);
-	fake_leave();
 	block.cr3 = 0x7000;
+	fake_leave();
 	assert_int_equal(vcpu_read_cr(v, 2), 0x123456789abcdefull);
 	assert_int_equal(vcpu_read_cr(v, 3), 0x7000);
 	assert_int_equal(vcpu_read_cr(v, 4), CR4_PAE);
@@ -281,8 +281,8 @@ static void test_pdptes_by_cr0_and_cr4(void **state)
 	static const u64 loads[] = { CR4_PGE, CR4_PSE, CR4_SMEP };
 
 	caps.pdptr_in_memory = v->gva_walk.pdptr_in_memory = false;
-	begin(&(struct start){ .pe = true, .pae = true });
 	block.cr3 = 0x3000;
+	begin(&(struct start){ .pe = true, .pae = true });
 	put_entry(0x3008, 0x6003);			/* bit 1 is reserved */
 	assert_false(vcpu_write_cr0(v, CR0_PE | CR0_PG));
 	put_entry(0x3008, 0x6001);
