@@ -84,14 +84,6 @@ unsigned code_fetch(struct vcpu *v, u8 bytes[15])
 	return 15;
 }
 
-static u64 load(const u8 *at)
-{
-	u64 value;
-
-	__builtin_memcpy(&value, at, sizeof(value));
-	return value;
-}
-
 /* Does this very instruction still stand at RIP? One look at its bytes, which is what counts. */
 static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 {
@@ -100,7 +92,7 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) || (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
 		return false;
 	code = code_memo(v);
-	return code && !(((load(code) ^ d->bytes[0]) & d->mask[0]) | ((load(code + 8) ^ d->bytes[1]) & d->mask[1]));
+	return code && !(((read_once_u64(code) ^ d->bytes[0]) & d->mask[0]) | ((read_once_u64(code + 8) ^ d->bytes[1]) & d->mask[1]));
 }
 
 const struct insn *code_insn(struct vcpu *v)
@@ -117,8 +109,8 @@ const struct insn *code_insn(struct vcpu *v)
 		return NULL;
 	d->linear = code_linear(v);
 	d->mode = vcpu_mode(v);
-	d->bytes[0] = load(bytes);
-	d->bytes[1] = load(bytes + 8);
+	d->bytes[0] = read_once_u64(bytes);
+	d->bytes[1] = read_once_u64(bytes + 8);
 	d->mask[0] = length >= 8 ? ~0ull : BIT(8 * length) - 1;
 	d->mask[1] = length > 8 ? BIT(8 * (length - 8)) - 1 : 0;
 	return &d->insn;

@@ -17,6 +17,18 @@ static inline u64 code_linear(struct vcpu *v)
 	return v->cur->code_linear;
 }
 
+/* One load, at any alignment, of what the guest may be writing at the same time: what is looked at afterwards is
+ * what was there once. */
+static inline u32 read_once_u32(const u8 *at)
+{
+	return ((const volatile struct packed_struct { u32 v; } *)at)->v;
+}
+
+static inline u64 read_once_u64(const u8 *at)
+{
+	return ((const volatile struct packed_struct { u64 v; } *)at)->v;
+}
+
 /* The host's pointer to the byte at RIP if the memo holds, else NULL. Calls nothing. */
 static always_inline const u8 *code_memo(struct vcpu *v)
 {

@@ -58,9 +58,8 @@ static always_inline bool must_check exit_need_length(struct vcpu *v, u32 opcode
 	if (x->have & EXIT_LENGTH)
 		return true;
 	code = code_memo(v);
-	/* One load, so that the bytes compared are the bytes that count. */
 	if (unlikely(!code || (v->cur->code_linear & ~PAGE_MASK) > PAGE_SIZE - 4 ||
-		     ((__atomic_load_n((const u32 *)code, __ATOMIC_RELAXED) ^ bytes) & mask)))
+		     ((read_once_u32(code) ^ bytes) & mask)))
 		return exit_find_length(v, opcode);
 	x->insn_len = length;
 	x->rip_next = v->cur->rip + length;
