@@ -87,13 +87,13 @@ static bool deliver_raised(struct vcpu *v)
 		case MERGE_SECOND:
 			break;
 		}
-		v->interrupted.type = EVENT_NONE;
-	} else if (v->interrupted.type == EVENT_NMI) {	/* it comes again, after the exception */
-		v->interrupted.type = EVENT_NONE;
+	} else if (v->interrupted.type == EVENT_NMI) {		/* it comes again, after the exception */
 		v->nmi_pending++;
 		v->cur->block.nmi = false;
+	} else if (v->interrupted.type == EVENT_EXTINT) {	/* its vector is acknowledged */
+		v->inject = v->interrupted;
 	}
-	/* An interrupt whose delivery faulted waits in v->interrupted: its vector is acknowledged. */
+	v->interrupted.type = EVENT_NONE;
 	deliver(v, &e);
 	return true;
 }
@@ -105,16 +105,31 @@ static bool may_take_interrupt(const struct vcpu *v)
 	return (c->rflags & RFLAGS_IF) && !c->block.sti && !c->block.mov_ss;
 }
 
+/* An interrupt that the local APIC has given out already, and whose delivery was cut short. */
 static bool is_interrupt_held(const struct vcpu *v)
 {
-	return v->interrupted.type == EVENT_EXTINT;
+	return v->inject.type != EVENT_NONE;
 }
 
-/* Delivers what was cut short, if now is the time for it. */
+static bool deliver_held(struct vcpu *v)
+{
+	if (!is_interrupt_held(v) || !may_take_interrupt(v))
+		return false;
+	deliver(v, &v->inject);
+	v->inject.type = EVENT_NONE;
+	return true;
+}
+
+/* Delivers what was cut short by the last exit. */
 static bool deliver_interrupted(struct vcpu *v)
 {
-	if (v->interrupted.type == EVENT_NONE || (is_interrupt_held(v) && !may_take_interrupt(v)))
+	if (v->interrupted.type == EVENT_NONE)
 		return false;
+	if (v->interrupted.type == EVENT_EXTINT) {
+		v->inject = v->interrupted;
+		v->interrupted.type = EVENT_NONE;
+		return false;
+	}
 	deliver(v, &v->interrupted);
 	if (v->interrupted.type == EVENT_NMI)
 		v->cur->block.nmi = true;
@@ -216,7 +231,7 @@ bool events_prepare(struct vcpu *v)
 		if (v->raised.type != EVENT_NONE) {
 			if (!deliver_raised(v))
 				return false;
-		} else if (!deliver_interrupted(v) && !deliver_nmi(v)) {
+		} else if (!deliver_interrupted(v) && !deliver_held(v) && !deliver_nmi(v)) {
 			deliver_interrupt(v);
 		}
 	}

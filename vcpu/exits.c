@@ -211,6 +211,14 @@ static enum handled handle_exception(struct vcpu *v)
 	return HANDLED_INJECT;
 }
 
+/* The access was not the instruction's at RIP, which therefore must not be emulated. */
+static enum handled end_in_delivery(struct vcpu *v)
+{
+	vm_kill(v, "an event (vector %u) can't be delivered: %#llx is no memory, or may not be used like that",
+		v->interrupted.vector, (unsigned long long)v->exit.stage2.address);
+	return HANDLED_KILL;
+}
+
 static enum handled handle_stage2(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
@@ -222,10 +230,14 @@ static enum handled handle_stage2(struct vcpu *v)
 	case MMU_EMULATE:
 		if (x->stage2.access & ACCESS_FETCH)
 			return emulate_denied_fetch(v, false);
+		if (unlikely(v->interrupted.type != EVENT_NONE))
+			return end_in_delivery(v);
 		return emulate_device_access(v);
 	case MMU_DENIED:
 		if (x->stage2.access & ACCESS_FETCH)
 			return emulate_denied_fetch(v, true);
+		if (unlikely(v->interrupted.type != EVENT_NONE))
+			return end_in_delivery(v);
 		return emulate_one(v);
 	case MMU_NO_PROGRESS:
 		vm_kill(v, "no progress: the same access to %#llx faults again and again",

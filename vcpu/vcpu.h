@@ -139,7 +139,8 @@ struct vcpu {
 	struct exit exit;
 	struct cpu_ctx ctx[2];	/* L1, L2 */
 	struct controls l0, l1;	/* l1 is valid while L2 runs */
-	struct event inject, interrupted, raised;	/* raised: a fault of emulation, not yet L1-checked */
+	/* Waiting for its moment; cut short by the last exit; a fault of emulation, not yet L1-checked. */
+	struct event inject, interrupted, raised;
 	bool gif, init_pending, entry_pending, in_guest, paging_stale;
 	u8 nmi_pending;
 	struct { bool armed; u64 rip; } nmi_iret;	/* an IRET that ends NMI blocking is being executed */
