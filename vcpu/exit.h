@@ -38,6 +38,7 @@
 	KIND(MONITOR,      "MONITOR",            handle_undefined,   L1_FIRST) \
 	KIND(MWAIT,        "MWAIT",              handle_undefined,   L1_FIRST) \
 	KIND(XSETBV,       "XSETBV",             handle_xsetbv,      L1_FIRST) \
+	KIND(RDPRU,        "RDPRU",              handle_undefined,   L1_FIRST) \
 	KIND(INVLPG,       "INVLPG",             handle_unwanted,    L1_FIRST) \
 	KIND(INVPCID,      "INVPCID",            handle_unwanted,    L1_FIRST) \
 	KIND(CR_READ,      "CR read",            handle_cr,          L1_FIRST) \

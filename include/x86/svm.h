@@ -63,6 +63,7 @@ enum vmcb_intercept_word {
 #define SVM_INTERCEPT_MWAIT		BIT(11)
 #define SVM_INTERCEPT_MWAIT_ARMED	BIT(12)
 #define SVM_INTERCEPT_XSETBV		BIT(13)
+#define SVM_INTERCEPT_RDPRU		BIT(14)
 
 struct vmcb_segment {
 	u16 selector;
@@ -243,6 +244,7 @@ enum svm_exitcode {
 	SVM_EXIT_MWAIT		= 0x08b,
 	SVM_EXIT_MWAIT_ARMED	= 0x08c,
 	SVM_EXIT_XSETBV		= 0x08d,
+	SVM_EXIT_RDPRU		= 0x08e,
 	SVM_EXIT_NPF		= 0x400,
 };
 #define SVM_EXIT_INVALID	0xffffffffu	/* compare the low 32 bits: QEMU 7.2 stores no sign */

@@ -344,7 +344,8 @@ static void test_fault_does_not_step(void **state)
 
 static void test_undefined(void **state)
 {
-	static const u8 kinds[] = { EXIT_RSM, EXIT_MONITOR, EXIT_MWAIT, EXIT_VMX_INSN, EXIT_SVM_INSN };
+	static const u8 kinds[] = { EXIT_RSM, EXIT_MONITOR, EXIT_MWAIT, EXIT_RDPRU, EXIT_VMX_INSN,
+				    EXIT_SVM_INSN };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
 		v->raised.type = EVENT_NONE;

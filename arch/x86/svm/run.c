@@ -53,7 +53,8 @@ static const u8 kind_of[0x90] = {
 	[SVM_EXIT_MONITOR] = EXIT_MONITOR,
 	[SVM_EXIT_MWAIT ... SVM_EXIT_MWAIT_ARMED] = EXIT_MWAIT,
 	[SVM_EXIT_XSETBV] = EXIT_XSETBV,
-	[SVM_EXIT_XSETBV + 1 ... 0x8f] = EXIT_UNKNOWN,
+	[SVM_EXIT_RDPRU] = EXIT_RDPRU,
+	[SVM_EXIT_RDPRU + 1] = EXIT_UNKNOWN,
 };
 
 static bool has_error_code(unsigned vector)
