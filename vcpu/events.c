@@ -156,17 +156,15 @@ static bool deliver_nmi(struct vcpu *v)
 	return true;
 }
 
-static bool deliver_interrupt(struct vcpu *v)
+static void deliver_interrupt(struct vcpu *v)
 {
 	int vector;
 
 	if (!may_take_interrupt(v) || !vcpu_interrupt_pending(v))
-		return false;
+		return;
 	vector = vcpu_interrupt_accept(v);
-	if (vector < 0)
-		return false;
-	deliver(v, &(struct event){ .type = EVENT_EXTINT, .vector = vector, .rip = v->cur->rip });
-	return true;
+	if (vector >= 0)
+		deliver(v, &(struct event){ .type = EVENT_EXTINT, .vector = vector, .rip = v->cur->rip });
 }
 
 /* Puts TF on the next instruction, so that an exit comes right behind it. */

@@ -38,6 +38,7 @@ static struct fake {
 	unsigned nr_injected, windows, programs, flushes, loads, interrupts_taken, machine_checks;
 	bool injecting, intr_window, nmi_window;
 	int interrupt;			/* what the local APIC offers; -1: nothing */
+	bool takes_back;		/* it has nothing any more when asked for it */
 	unsigned accepted;
 	unsigned kills, vm_flushes;
 	char why[200];
@@ -233,7 +234,7 @@ bool vcpu_interrupt_pending(struct vcpu *who) { return fake.interrupt >= 0; }
 
 int vcpu_interrupt_accept(struct vcpu *who)
 {
-	int vector = fake.interrupt;
+	int vector = fake.takes_back ? -1 : fake.interrupt;
 
 	fake.interrupt = -1;
 	fake.accepted += vector >= 0;

@@ -37,8 +37,6 @@ static void round_trip(u64 rip)
 static void interrupt_cut_short(u8 type, u8 vector)
 {
 	v->interrupted = (struct event){ .type = type, .vector = vector, .rip = block.rip };
-	if (type == EVENT_NMI)
-		v->cur->block.nmi = true;	/* since its delivery began */
 }
 
 /* --- What two exceptions become --- */
@@ -130,6 +128,38 @@ static void test_interrupted_comes_once(void **state)
 		assert_int_equal(fake.nr_injected, 1);
 		assert_int_equal(v->cur->block.nmi, events[i].type == EVENT_NMI);
 	}
+}
+
+/* With IF clear, as a handler's gate or an emulator may leave it: only an interrupt has to wait. */
+static void test_interrupted_with_if_clear(void **state)
+{
+	static const struct { u8 type, vector; } events[] = {
+		{ EVENT_NMI, EXC_NMI }, { EVENT_EXCEPTION, EXC_GP }, { EVENT_EXTINT, 0x41 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(events); i++) {
+		fake_teardown(NULL);
+		fake_setup(NULL);
+		block.rflags = RFLAGS_FIXED;
+		fake_state();
+		interrupt_cut_short(events[i].type, events[i].vector);
+		prepare();
+		assert_int_equal(fake.nr_injected, events[i].type != EVENT_EXTINT);
+		assert_int_equal(fake.intr_window, events[i].type == EVENT_EXTINT);
+	}
+}
+
+/* The local APIC may take back what it offered. Vector 0 is as good as any. */
+static void test_vectors(void **state)
+{
+	fake.interrupt = 0;
+	prepare();
+	expect_injected(1, EVENT_EXTINT, 0);
+	round_trip(0x2000);
+	fake.takes_back = true;
+	fake.interrupt = 0x99;
+	prepare();
+	assert_int_equal(fake.nr_injected, 1);
 }
 
 /* What was handed over stays; an interrupt that comes before the entry waits with a window. */
@@ -243,6 +273,13 @@ static void test_payload_at_delivery(void **state)
 	assert_false(last()->has_error);
 	fake_enter();
 	assert_int_equal(block.dr6, DR6_FIXED | DR6_BS | 1);
+	fake_leave();
+	events_raise(v, EXC_UD);
+	v->raised.payload = 0x8000;		/* says nothing to anybody */
+	prepare();
+	fake_enter();
+	assert_int_equal(block.dr6, DR6_FIXED | DR6_BS | 1);
+	assert_int_equal(block.cr2, 0xfffff000);
 }
 
 /* A merged double fault leaves the second fault's CR2 as it is and has no address of its own. */
@@ -383,7 +420,9 @@ static void test_second_nmi_waits_for_iret(void **state)
 	prepare();
 	assert_int_equal(fake.nr_injected, 1);
 	assert_false(v->step.on);
+	v->requests = 0;
 	events_iret(v);			/* the exit in front of the IRET at 2000H */
+	assert_true(v->requests & REQUEST_EVENT);
 	prepare();
 	assert_int_equal(fake.nr_injected, 1);
 	assert_false(fake.nmi_window);	/* or the IRET would never be executed */
@@ -452,17 +491,23 @@ static void test_iret_pops_tf(void **state)
 
 /* --- Plinth's own single step --- */
 
-static void begin_step(u64 rflags)
+static void begin_step_behind(u64 rflags, bool mov_ss)
 {
 	block.rflags = rflags | RFLAGS_IF | RFLAGS_FIXED;
-	block.block.sti = true;
+	block.block.sti = !mov_ss;
+	block.block.mov_ss = mov_ss;
 	fake_state();
 	fake.interrupt = 0x50;
 	prepare();
 	assert_true(v->step.on);
 	fake_enter();
 	assert_true(block.rflags & RFLAGS_TF);
-	block.block.sti = false;
+	block.block.sti = block.block.mov_ss = false;
+}
+
+static void begin_step(u64 rflags)
+{
+	begin_step_behind(rflags, false);
 }
 
 static void test_step_is_hidden(void **state)
@@ -471,7 +516,9 @@ static void test_step_is_hidden(void **state)
 	block.rip++;
 	block.dr6 |= DR6_BS;
 	fake_leave();
+	v->requests = 0;
 	assert_true(events_end_step(v, true));
+	assert_false(v->step.on);
 	assert_true(v->requests & REQUEST_EVENT);
 	prepare();
 	expect_injected(1, EVENT_EXTINT, 0x50);
@@ -519,17 +566,35 @@ static void test_step_keeps_old_dr6(void **state)
 /* Another exit before the instruction was executed: the shadow still holds for it. */
 static void test_step_cut_short(void **state)
 {
+	for (unsigned mov_ss = 0; mov_ss < 2; mov_ss++) {
+		fake_teardown(NULL);
+		fake_setup(NULL);
+		begin_step_behind(0, mov_ss);
+		fake_leave();
+		assert_false(events_end_step(v, false));
+		assert_false(v->cur->rflags & RFLAGS_TF);
+		prepare();
+		assert_int_equal(fake.nr_injected, 0);
+		assert_true(v->step.on);
+		fake_enter();
+		assert_int_equal(block.block.sti, !mov_ss);
+		assert_int_equal(block.block.mov_ss, mov_ss);
+		block.rip++;
+		block.block.sti = block.block.mov_ss = false;
+		fake_leave();
+		assert_true(events_end_step(v, true));
+		prepare();
+		expect_injected(1, EVENT_EXTINT, 0x50);
+	}
+}
+
+/* Another exit behind it: no shadow any more. */
+static void test_step_went_elsewhere(void **state)
+{
 	begin_step(0);
+	block.rip += 0x100;
 	fake_leave();
 	assert_false(events_end_step(v, false));
-	prepare();
-	assert_int_equal(fake.nr_injected, 0);
-	assert_true(v->step.on);
-	fake_enter();
-	block.rip++;
-	block.block.sti = false;
-	fake_leave();
-	assert_true(events_end_step(v, true));
 	prepare();
 	expect_injected(1, EVENT_EXTINT, 0x50);
 }
@@ -563,6 +628,8 @@ int main(void)
 		TEST(test_merge_table),
 		TEST(test_raised_during_delivery),
 		TEST(test_interrupted_comes_once),
+		TEST(test_interrupted_with_if_clear),
+		TEST(test_vectors),
 		TEST(test_nothing_replaces_what_was_injected),
 		TEST(test_interrupt_behind_its_fault),
 		TEST(test_nmi_behind_its_fault),
@@ -584,6 +651,7 @@ int main(void)
 		TEST(test_step_meets_a_breakpoint),
 		TEST(test_step_keeps_old_dr6),
 		TEST(test_step_cut_short),
+		TEST(test_step_went_elsewhere),
 		TEST(test_wake_up),
 	};
 
