@@ -51,7 +51,8 @@ void cpu_state_reset(u64 xcr0)
 {
 	if (xcr0) {
 		write_xcr(0, xcr0);
-		asm volatile("xrstor64 %0" : : "m"(initial_state), "a"((u32)xcr0), "d"((u32)(xcr0 >> 32)));
+		asm volatile("xrstor64 %0" : : "m"(initial_state), "a"((u32)xcr0),
+			     "d"((u32)(xcr0 >> 32)));
 		write_xcr(0, XCR0_X87);
 	} else {
 		asm volatile("fxrstor64 %0" : : "m"(initial_state));

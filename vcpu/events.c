@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * SDM vol. 3A, "Priority Among Concurrent Events", "Interrupt 8—Double Fault Exception"; APM vol. 2,
- * "Event Injection". Pure but for what it asks of the backend and the devices through their interfaces.
+ * SDM vol. 3A, "Priority Among Concurrent Events", "Interrupt 8—Double Fault Exception";
+ * APM vol. 2, "Event Injection". Pure but for what it asks of the backend and the devices through
+ * their interfaces.
  */
 #include "vcpu/events.h"
 
@@ -43,7 +44,8 @@ enum event_merge events_merge(u8 first, u8 second)
 
 	if (first == EXC_DF)
 		return second_counts ? MERGE_TRIPLE_FAULT : MERGE_SECOND;
-	if ((is_contributory(first) && is_contributory(second)) || (is_page_fault(first) && second_counts))
+	if ((is_contributory(first) && is_contributory(second)) ||
+	    (is_page_fault(first) && second_counts))
 		return MERGE_DOUBLE_FAULT;
 	return MERGE_SECOND;
 }
@@ -81,16 +83,16 @@ static bool deliver_raised(struct vcpu *v)
 		case MERGE_TRIPLE_FAULT:
 			return false;
 		case MERGE_DOUBLE_FAULT:
-			e = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DF, .has_error = true,
-					    .rip = e.rip };
+			e = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DF,
+					    .has_error = true, .rip = e.rip };
 			break;
 		case MERGE_SECOND:
 			break;
 		}
-	} else if (v->interrupted.type == EVENT_NMI) {		/* it comes again, after the exception */
+	} else if (v->interrupted.type == EVENT_NMI) { /* it comes again, after the exception */
 		v->nmi_pending++;
 		v->cur->block.nmi = false;
-	} else if (v->interrupted.type == EVENT_EXTINT) {	/* its vector is acknowledged */
+	} else if (v->interrupted.type == EVENT_EXTINT) { /* its vector is acknowledged */
 		v->inject = v->interrupted;
 	}
 	v->interrupted.type = EVENT_NONE;
@@ -164,7 +166,8 @@ static void deliver_interrupt(struct vcpu *v)
 		return;
 	vector = vcpu_interrupt_accept(v);
 	if (vector >= 0)
-		deliver(v, &(struct event){ .type = EVENT_EXTINT, .vector = vector, .rip = v->cur->rip });
+		deliver(v, &(struct event){ .type = EVENT_EXTINT, .vector = vector,
+					    .rip = v->cur->rip });
 }
 
 /* Puts TF on the next instruction, so that an exit comes right behind it. */
@@ -186,16 +189,18 @@ static void begin_step(struct vcpu *v)
 }
 
 /*
- * Something waits for an instruction to be executed: the IRET that ends NMI blocking, or the one in an
- * interrupt shadow that this CPU's entry would forget (so that an interrupt would get between STI and HLT).
+ * Something waits for an instruction to be executed: the IRET that ends NMI blocking, or the one in
+ * an interrupt shadow that this CPU's entry would forget (so that an interrupt would get between
+ * STI and HLT).
  */
 static bool needs_step(const struct vcpu *v, bool intr)
 {
 	bool shadow = v->cur->block.sti || v->cur->block.mov_ss;
 
-	if (v->backend->is_injecting(v))	/* TF would be on the stack of the event's handler */
+	if (v->backend->is_injecting(v)) /* TF would be on the stack of the event's handler */
 		return false;
-	return (v->nmi_pending && (v->nmi_iret.armed || (v->cur->block.mov_ss && !v->cur->block.nmi))) ||
+	return (v->nmi_pending &&
+		(v->nmi_iret.armed || (v->cur->block.mov_ss && !v->cur->block.nmi))) ||
 	       (shadow && intr && !v->backend->caps->shadow_load);
 }
 
@@ -241,7 +246,8 @@ bool events_wake_up(struct vcpu *v)
 {
 	end_nmi_blocking(v);
 	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
-	       ((v->cur->rflags & RFLAGS_IF) && (is_interrupt_held(v) || vcpu_interrupt_pending(v)));
+	       ((v->cur->rflags & RFLAGS_IF) &&
+		(is_interrupt_held(v) || vcpu_interrupt_pending(v)));
 }
 
 void events_iret(struct vcpu *v)
@@ -278,5 +284,6 @@ bool events_end_step(struct vcpu *v, bool is_debug_exception)
 	ctx_need(v, CTX_DR);
 	c->dr6 = (c->dr6 & ~DR6_BS) | (v->step.dr6 & DR6_BS);
 	ctx_dirty(v, CTX_DR);
-	return !(c->dr6 & ~v->step.dr6 & DR6_BREAKPOINTS);	/* the guest's, at the same instruction */
+	/* Unless one of the guest's breakpoints was at the same instruction. */
+	return !(c->dr6 & ~v->step.dr6 & DR6_BREAKPOINTS);
 }

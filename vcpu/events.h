@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Events: the one function that decides, before an entry, what is delivered to the guest and for which
- * windows to wait. Each event ends in exactly one place.
+ * Events: the one function that decides, before an entry, what is delivered to the guest and for
+ * which windows to wait. Each event ends in exactly one place.
  */
 #pragma once
 
 #include "vcpu/vcpu.h"
 
-/* Decides and hands at most one event to the backend. False: a triple fault; the guest can't go on. */
+/* Decides and hands at most one event to the backend. False: a triple fault, the guest's end. */
 bool must_check events_prepare(struct vcpu *v);
 
 /* Is there something that ends a HLT: an exception, an NMI or interrupt that can be taken? */
@@ -25,6 +25,6 @@ enum event_merge events_merge(u8 first, u8 second);
 /* The guest executed IRET (exit before it): NMIs are blocked until it has. */
 void events_iret(struct vcpu *v);
 
-/* To be called at an exit while v->step.on: gives the guest its own TF back. True: the exit was but the
- * end of Plinth's single step, and there is nothing else to it. */
+/* To be called at an exit while v->step.on: gives the guest its own TF back. True: the exit was but
+ * the end of Plinth's single step, and there is nothing else to it. */
 bool must_check events_end_step(struct vcpu *v, bool is_debug_exception);

@@ -90,7 +90,8 @@ static void fake_copy(struct cpu_ctx *to, const struct cpu_ctx *from, u32 groups
 {
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (parts[i].group & groups)
-			memcpy((u8 *)to + parts[i].at, (const u8 *)from + parts[i].at, parts[i].size);
+			memcpy((u8 *)to + parts[i].at, (const u8 *)from + parts[i].at,
+			       parts[i].size);
 }
 
 static void fake_load(struct vcpu *who, u32 groups)
@@ -285,9 +286,11 @@ static const struct mmu_ops fake_mmu_ops = { .flush = fake_mmu_flush };
 static void fake_segments(u16 cs_attr)
 {
 	for (unsigned i = 0; i < NR_SEGMENTS; i++)
-		block.seg[i] = (struct segment){ .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE,
-						 .limit = ~0u };
-	block.seg[SEG_CS].attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE | cs_attr;
+		block.seg[i] =
+			(struct segment){ .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE,
+					  .limit = ~0u };
+	block.seg[SEG_CS].attr =
+		SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE | cs_attr;
 }
 
 /* 64-bit code at CPL 0 and RIP 1000H; page tables are the test's affair. */
@@ -319,9 +322,9 @@ static inline void fake_real_mode(u64 base)
 /* What the processor of the tests has, unless a test says otherwise: everything that guests may. */
 static void fake_policy(void)
 {
-	vm.cpuid.cr4 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
-		       CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE |
-		       CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE;
+	vm.cpuid.cr4 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
+		       CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 |
+		       CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE;
 	vm.cpuid.efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	vm.cpuid.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 	vm.cpuid.ext[8].eax = 40;
@@ -337,8 +340,8 @@ static void fake_mmu(void)
 	frames_init(&frames, (u64)arena - 0x10000000);
 	assert_true(frames_add(&frames, HPA(0x10000000), FAKE_ARENA));
 	mmu_vm_init(&vm.mmu, &vm.slots, &frames, 64, &fake_mmu_ops, &vm);
-	npt = fmt_find(&vm.formats, fmt_mode_npt(CR0_PE | CR0_PG | CR0_WP, CR4_PAE, EFER_LMA | EFER_LME |
-							EFER_NXE, cpu));
+	npt = fmt_find(&vm.formats, fmt_mode_npt(CR0_PE | CR0_PG | CR0_WP, CR4_PAE,
+						 EFER_LMA | EFER_LME | EFER_NXE, cpu));
 	assert_non_null(npt);
 	assert_true(mmu_init(&v->root_mmu, &vm.mmu, npt, NULL));
 	v->mmu = &v->root_mmu;

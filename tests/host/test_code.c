@@ -88,7 +88,8 @@ static void test_each_entry(void **state)
 		assert_int_equal(look(), -1);
 		map_long();
 		make_memo();
-		put64(entry[i], *(u64 *)(memory + entry[i]) | BIT(45));	/* reserved: MAXPHYADDR is 40 */
+		/* Reserved: MAXPHYADDR is 40. */
+		put64(entry[i], *(u64 *)(memory + entry[i]) | BIT(45));
 		assert_int_equal(look(), -1);
 		map_long();
 		block.seg[SEG_SS].attr |= SEG_ATTR_DPL;

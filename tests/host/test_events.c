@@ -65,7 +65,8 @@ static enum event_merge by_the_table(u8 first, u8 second)
 
 	if (first == 8)		/* while the double fault handler is being called */
 		return class_of(second) == BENIGN ? MERGE_SECOND : MERGE_TRIPLE_FAULT;
-	return makes_double_fault[class_of(first)][class_of(second)] ? MERGE_DOUBLE_FAULT : MERGE_SECOND;
+	return makes_double_fault[class_of(first)][class_of(second)] ? MERGE_DOUBLE_FAULT
+								     : MERGE_SECOND;
 }
 
 static void test_merge_table(void **state)
@@ -97,7 +98,8 @@ static void test_raised_during_delivery(void **state)
 			assert_int_equal(fake.nr_injected, merge != MERGE_TRIPLE_FAULT);
 			if (merge == MERGE_TRIPLE_FAULT)
 				continue;
-			expect_injected(1, EVENT_EXCEPTION, merge == MERGE_DOUBLE_FAULT ? EXC_DF : second);
+			expect_injected(1, EVENT_EXCEPTION,
+					merge == MERGE_DOUBLE_FAULT ? EXC_DF : second);
 			assert_true(last()->has_error);
 			assert_int_equal(last()->error, merge == MERGE_DOUBLE_FAULT ? 0 : 0x18);
 			round_trip(0x2000);
@@ -184,7 +186,7 @@ static void test_nothing_replaces_what_was_injected(void **state)
 	assert_int_equal(fake.accepted, 2);
 }
 
-/* An acknowledged interrupt whose delivery faulted: the exception first, then it, when IF allows. */
+/* An acknowledged interrupt whose delivery faulted: first the exception, then it, with IF. */
 static void test_interrupt_behind_its_fault(void **state)
 {
 	interrupt_cut_short(EVENT_EXTINT, 0x55);
@@ -314,7 +316,7 @@ static void test_interrupt_table(void **state)
 		fake.interrupt = pending ? 0x77 : -1;
 		prepare();
 		assert_int_equal(fake.nr_injected, taken);
-		/* The entry would forget the shadow: one instruction must pass before a window opens. */
+		/* The entry would forget the shadow: an instruction must pass before a window. */
 		steps = pending && flag && (sti || mov_ss) && !load;
 		if (steps) {
 			assert_true(v->step.on);

@@ -18,7 +18,7 @@ static void put64(u64 at, u64 value)
 	memcpy(memory + at, &value, 8);
 }
 
-/* 16, 32 or 64: code of that width at CPL 0, at `rip` of identical memory, and device memory above it. */
+/* 16, 32 or 64: code of that width at CPL 0, at `rip` of identical memory; devices above it. */
 static void set_mode(unsigned bits, u64 rip)
 {
 	if (bits == 64) {
@@ -44,7 +44,8 @@ static void set_mode(unsigned bits, u64 rip)
 
 static void set_cpl(unsigned cpl)
 {
-	block.seg[SEG_SS].attr = (block.seg[SEG_SS].attr & ~SEG_ATTR_DPL) | cpl << SEG_ATTR_DPL_SHIFT;
+	block.seg[SEG_SS].attr =
+		(block.seg[SEG_SS].attr & ~SEG_ATTR_DPL) | cpl << SEG_ATTR_DPL_SHIFT;
 	fake_state();
 }
 
@@ -70,7 +71,11 @@ static bool goes_to_l1_by_the_design(u8 kind)	/* docs/vcpu.md, "Exits" */
 	switch (kind) {
 	case EXIT_EXTINT: case EXIT_NMI: case EXIT_SMI: case EXIT_INIT: case EXIT_SIPI:
 	case EXIT_INTR_WINDOW: case EXIT_NMI_WINDOW:
-	case EXIT_STAGE2: case EXIT_PAGE_FAULT: case EXIT_EXCEPTION: case EXIT_TIMER: case EXIT_STEP:
+	case EXIT_STAGE2:
+	case EXIT_PAGE_FAULT:
+	case EXIT_EXCEPTION:
+	case EXIT_TIMER:
+	case EXIT_STEP:
 	case EXIT_ENTRY_FAILED: case EXIT_UNKNOWN:
 		return false;
 	default:
@@ -127,9 +132,10 @@ static void test_l1_gets_none_of_its_own(void **state)
 static void test_exits_that_end_the_guest(void **state)
 {
 	static const u8 kinds[] = {
-		EXIT_SIPI, EXIT_TRIPLE_FAULT, EXIT_TPR_BELOW, EXIT_TASK_SWITCH, EXIT_RDTSC, EXIT_RDTSCP,
-		EXIT_INVLPG, EXIT_INVPCID, EXIT_DR_ACCESS, EXIT_DESC_TABLE, EXIT_PUSHF, EXIT_POPF,
-		EXIT_INT_N, EXIT_TIMER, EXIT_STEP, EXIT_ENTRY_FAILED, EXIT_UNKNOWN,
+		EXIT_SIPI, EXIT_TRIPLE_FAULT, EXIT_TPR_BELOW, EXIT_TASK_SWITCH, EXIT_RDTSC,
+		EXIT_RDTSCP, EXIT_INVLPG, EXIT_INVPCID, EXIT_DR_ACCESS, EXIT_DESC_TABLE,
+		EXIT_PUSHF, EXIT_POPF, EXIT_INT_N, EXIT_TIMER, EXIT_STEP, EXIT_ENTRY_FAILED,
+		EXIT_UNKNOWN,
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -164,8 +170,14 @@ static const struct known known[] = {
 
 /* Prefixes that mean nothing to these instructions. REX only in 64-bit mode, and last. */
 static const struct { const char *bytes; u8 count; bool only_64; } prefixes[] = {
-	{ "", 0 }, { "\x3e", 1 }, { "\x2e\x3e", 2 }, { "\x67", 1 }, { "\x65\x67\x26", 3 },
-	{ "\x48", 1, true }, { "\x64\x41", 2, true }, { "\x26\x26\x26\x26\x26\x26\x26\x26\x26\x26", 10 },
+	{ "", 0 },
+	{ "\x3e", 1 },
+	{ "\x2e\x3e", 2 },
+	{ "\x67", 1 },
+	{ "\x65\x67\x26", 3 },
+	{ "\x48", 1, true },
+	{ "\x64\x41", 2, true },
+	{ "\x26\x26\x26\x26\x26\x26\x26\x26\x26\x26", 10 },
 };
 
 static void put_insn(u64 at, const struct known *k, unsigned prefix)
@@ -249,7 +261,8 @@ static void test_length_told(void **state)
 static void test_instruction_gone(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
-		if (known[i].kind == EXIT_INVD || known[i].kind == EXIT_WBINVD || known[i].kind == EXIT_PAUSE)
+		if (known[i].kind == EXIT_INVD || known[i].kind == EXIT_WBINVD ||
+		    known[i].kind == EXIT_PAUSE)
 			continue;		/* without effect, whatever stands there */
 		memset(memory + CODE, 0x90, 64);
 		set_mode(64, CODE);
@@ -468,7 +481,11 @@ static void test_exceptions_go_on(void **state)
 		{ .type = EVENT_EXCEPTION, .vector = EXC_DB },
 		{ .type = EVENT_EXCEPTION, .vector = EXC_AC, .has_error = true },
 		{ .type = EVENT_EXCEPTION, .vector = EXC_UD },
-		{ .type = EVENT_EXCEPTION, .vector = EXC_PF, .has_error = true, .error = 7, .payload = 0x1234 },
+		{ .type = EVENT_EXCEPTION,
+		  .vector = EXC_PF,
+		  .has_error = true,
+		  .error = 7,
+		  .payload = 0x1234 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(events); i++) {
@@ -476,8 +493,9 @@ static void test_exceptions_go_on(void **state)
 		memcpy(memory + CODE, "\x0f\x0b", 2);
 		set_mode(64, CODE);
 		v->exit.event = events[i];
-		assert_int_equal(dispatch(events[i].vector == EXC_PF ? EXIT_PAGE_FAULT : EXIT_EXCEPTION),
-				 HANDLED_INJECT);
+		assert_int_equal(
+			dispatch(events[i].vector == EXC_PF ? EXIT_PAGE_FAULT : EXIT_EXCEPTION),
+			HANDLED_INJECT);
 		assert_memory_equal(&v->raised, &events[i], sizeof(events[i]));
 	}
 }
@@ -569,7 +587,8 @@ static void call(unsigned bits, unsigned cpl, const char *insn, u64 number)
 		set_cpl(cpl);
 	v->gpr[GPR_RAX] = number;
 	if (!memcmp(insn, "\x0f\x01\xc1", 3)) {		/* VMCALL: #UD on this CPU */
-		v->exit.event = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD, .rip = CODE };
+		v->exit.event =
+			(struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD, .rip = CODE };
 		assert_int_equal(dispatch(EXIT_EXCEPTION), HANDLED_RESUME);
 	} else {
 		assert_int_equal(dispatch(EXIT_VMCALL), HANDLED_RESUME);
@@ -613,14 +632,17 @@ static u64 call_rights(u64 base, u64 size, u64 rights)
 static void test_set_rights(void **state)
 {
 	static const struct { u64 base, size, rights; } wrong[] = {
-		{ 0x30001, 0x1000, 1 }, { 0x30000, 0x1001, 1 }, { 0x30000, 0, 1 },
-		{ 0x30000, ~0xfffull, 1 }, { ~0xfffull, 0x1000, 1 }, { ~0xfffull, 0x2000, 1 },
+		{ 0x30001, 0x1000, 1 },	    { 0x30000, 0x1001, 1 },
+		{ 0x30000, 0, 1 },	    { 0x30000, ~0xfffull, 1 },
+		{ ~0xfffull, 0x1000, 1 },   { ~0xfffull, 0x2000, 1 },
 		{ FAKE_MEMORY, 0x1000, 1 }, { FAKE_MEMORY - 0x1000, 0x2000, 1 },
-		{ 0x30000, 0x1000, 16 }, { 0x30000, 0x1000, BIT(32) | 1 }, { 0x30000, 0x1000, ~0ull },
+		{ 0x30000, 0x1000, 16 },    { 0x30000, 0x1000, BIT(32) | 1 },
+		{ 0x30000, 0x1000, ~0ull },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++)
-		assert_int_equal(call_rights(wrong[i].base, wrong[i].size, wrong[i].rights), -22ull);
+		assert_int_equal(call_rights(wrong[i].base, wrong[i].size, wrong[i].rights),
+				 -22ull);
 	assert_non_null(slots_pointer(&vm.slots, GPA(0), FAKE_MEMORY, RIGHTS_ALL));
 	assert_int_equal(call_rights(0x30000, 0x2000, PLINTH_RIGHT_R), 0);
 	assert_null(slots_pointer(&vm.slots, GPA(0x30000), 8, RIGHT_W));
@@ -638,13 +660,15 @@ static void test_set_rights(void **state)
 /* VMCALL with a LOCK prefix, and other undefined instructions, are none. */
 static void test_no_hypercall(void **state)
 {
-	static const char *const insns[] = { "\xf0\x0f\x01\xc1", "\x0f\x0b\x01\xc1", "\x0f\x01\xc2\x90" };
+	static const char *const insns[] = { "\xf0\x0f\x01\xc1", "\x0f\x0b\x01\xc1",
+					     "\x0f\x01\xc2\x90" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(insns); i++) {
 		memcpy(memory + CODE, insns[i], 4);
 		set_mode(64, CODE);
 		v->gpr[GPR_RAX] = 0;
-		v->exit.event = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD, .rip = CODE };
+		v->exit.event =
+			(struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD, .rip = CODE };
 		assert_int_equal(dispatch(EXIT_EXCEPTION), HANDLED_INJECT);
 		expect_raised(EXC_UD, false, 0);
 		assert_int_equal(v->gpr[GPR_RAX], 0);

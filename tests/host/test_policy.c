@@ -53,9 +53,13 @@ static struct cpuid_leaf host_cpuid(u32 leaf, u32 subleaf)
 static void make_host(bool amd, u32 fill)
 {
 	host = (struct host){
-		.max_basic = 0x20, .max_ext = 0x80000028, .fill = fill, .avx_at = 576, .pkru_at = 2688,
-		.vendor = amd ? (struct cpuid_leaf){ 0, 0x68747541, 0x444d4163, 0x69746e65 } :
-				(struct cpuid_leaf){ 0, 0x756e6547, 0x6c65746e, 0x49656e69 },
+		.max_basic = 0x20,
+		.max_ext = 0x80000028,
+		.fill = fill,
+		.avx_at = 576,
+		.pkru_at = 2688,
+		.vendor = amd ? (struct cpuid_leaf){ 0, 0x68747541, 0x444d4163, 0x69746e65 }
+			      : (struct cpuid_leaf){ 0, 0x756e6547, 0x6c65746e, 0x49656e69 },
 	};
 }
 
@@ -95,8 +99,8 @@ static void expect_leaf(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 ed
 	struct cpuid_leaf l = answer(leaf, subleaf);
 
 	if (l.eax != eax || l.ebx != ebx || l.ecx != ecx || l.edx != edx)
-		print_message("leaf %#x.%x: %08x %08x %08x %08x\n", leaf, subleaf, l.eax, l.ebx, l.ecx,
-			      l.edx);
+		print_message("leaf %#x.%x: %08x %08x %08x %08x\n", leaf, subleaf, l.eax, l.ebx,
+			      l.ecx, l.edx);
 	assert_int_equal(l.eax, eax);
 	assert_int_equal(l.ebx, ebx);
 	assert_int_equal(l.ecx, ecx);
@@ -106,16 +110,18 @@ static void expect_leaf(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 ed
 /* --- CPUID: bits --- */
 
 /* SSE3 PCLMULQDQ SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
-#define GUEST_1C	(B(0) | B(1) | B(9) | B(12) | B(13) | B(19) | B(20) | B(22) | B(23) | B(25) | \
-			 B(26) | B(28) | B(29) | B(30))
+#define GUEST_1C	(B(0) | B(1) | B(9) | B(12) | B(13) | B(19) | B(20) | B(22) | B(23) | \
+			 B(25) | B(26) | B(28) | B(29) | B(30))
 #define ADDED_1C	(B(21) | B(24) | B(31))		/* x2APIC, TSC-deadline, hypervisor */
-/* FPU VME DE PSE TSC MSR PAE MCE CX8 APIC, SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH, MMX FXSR SSE SSE2 */
+/* FPU VME DE PSE TSC MSR PAE MCE CX8 APIC, SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH, MMX FXSR SSE
+ * SSE2 */
 #define GUEST_1D	(0x3ffu | B(11) | B(12) | B(13) | B(14) | B(15) | B(16) | B(17) | B(19) | \
 			 B(23) | B(24) | B(25) | B(26))
 /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA */
 #define GUEST_7B	(B(0) | B(3) | B(5) | B(7) | B(8) | B(9) | B(18) | B(19) | B(20) | B(23) | \
 			 B(24) | B(29))
-#define GUEST_7C	(B(2) | B(3) | B(9) | B(10) | B(16) | B(22))	/* UMIP PKU VAES VPCLMUL LA57 RDPID */
+/* UMIP PKU VAES VPCLMULQDQ LA57 RDPID */
+#define GUEST_7C	(B(2) | B(3) | B(9) | B(10) | B(16) | B(22))
 #define GUEST_7D	B(4)						/* FSRM */
 /* LAHF CR8 LZCNT SSE4A MISALIGNSSE PREFETCHW */
 #define GUEST_X1C	(B(0) | B(4) | B(5) | B(6) | B(7) | B(8))
@@ -142,18 +148,37 @@ static void test_a_host_that_has_everything(void **state)
 static void test_what_must_never_show(void **state)
 {
 	static const struct { u32 leaf; char reg; u8 bit; const char *what; } never[] = {
-		{ 1, 'c', 3, "MONITOR" }, { 1, 'c', 5, "VMX" }, { 1, 'c', 6, "SMX" }, { 1, 'c', 15, "PDCM" },
-		{ 1, 'c', 17, "PCID" }, { 1, 'd', 21, "DS" }, { 1, 'd', 22, "ACPI clock" },
-		{ 7, 'b', 1, "TSC_ADJUST" }, { 7, 'b', 2, "SGX" }, { 7, 'b', 4, "HLE" },
-		{ 7, 'b', 10, "INVPCID" }, { 7, 'b', 11, "RTM" }, { 7, 'b', 14, "MPX" },
-		{ 7, 'b', 16, "AVX-512" }, { 7, 'b', 25, "PT" }, { 7, 'c', 5, "WAITPKG" },
-		{ 7, 'c', 7, "CET" }, { 7, 'c', 31, "PKS" }, { 7, 'd', 20, "IBT" },
-		{ 7, 'd', 26, "SPEC_CTRL" }, { 7, 'd', 29, "ARCH_CAPABILITIES" },
-		{ 0x80000001, 'c', 2, "SVM" }, { 0x80000001, 'c', 3, "extended APIC" },
-		{ 0x80000001, 'c', 10, "IBS" }, { 0x80000001, 'c', 12, "SKINIT" },
-		{ 0x80000001, 'c', 15, "LWP" }, { 0x80000001, 'c', 23, "counters" },
-		{ 0x80000001, 'c', 29, "MONITORX" }, { 0x80000001, 'd', 25, "FFXSR" },
-		{ 0x80000008, 'b', 4, "RDPRU" }, { 0x80000008, 'b', 12, "IBPB" },
+		{ 1, 'c', 3, "MONITOR" },
+		{ 1, 'c', 5, "VMX" },
+		{ 1, 'c', 6, "SMX" },
+		{ 1, 'c', 15, "PDCM" },
+		{ 1, 'c', 17, "PCID" },
+		{ 1, 'd', 21, "DS" },
+		{ 1, 'd', 22, "ACPI clock" },
+		{ 7, 'b', 1, "TSC_ADJUST" },
+		{ 7, 'b', 2, "SGX" },
+		{ 7, 'b', 4, "HLE" },
+		{ 7, 'b', 10, "INVPCID" },
+		{ 7, 'b', 11, "RTM" },
+		{ 7, 'b', 14, "MPX" },
+		{ 7, 'b', 16, "AVX-512" },
+		{ 7, 'b', 25, "PT" },
+		{ 7, 'c', 5, "WAITPKG" },
+		{ 7, 'c', 7, "CET" },
+		{ 7, 'c', 31, "PKS" },
+		{ 7, 'd', 20, "IBT" },
+		{ 7, 'd', 26, "SPEC_CTRL" },
+		{ 7, 'd', 29, "ARCH_CAPABILITIES" },
+		{ 0x80000001, 'c', 2, "SVM" },
+		{ 0x80000001, 'c', 3, "extended APIC" },
+		{ 0x80000001, 'c', 10, "IBS" },
+		{ 0x80000001, 'c', 12, "SKINIT" },
+		{ 0x80000001, 'c', 15, "LWP" },
+		{ 0x80000001, 'c', 23, "counters" },
+		{ 0x80000001, 'c', 29, "MONITORX" },
+		{ 0x80000001, 'd', 25, "FFXSR" },
+		{ 0x80000008, 'b', 4, "RDPRU" },
+		{ 0x80000008, 'b', 12, "IBPB" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(never); i++) {
@@ -303,9 +328,10 @@ static void test_hidden_xsave(void **state)
 
 static void test_registers_follow_features(void **state)
 {
-	assert_int_equal(vm.cpuid.cr4, CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
-			 CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 |
-			 CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE);
+	assert_int_equal(vm.cpuid.cr4, CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE |
+					       CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
+					       CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE |
+					       CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE);
 	assert_int_equal(vm.cpuid.efer, EFER_SCE | EFER_NXE | EFER_LME | EFER_LMA);
 	assert_int_equal(vm.cpuid.paging, FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36 | FMT_AMD);
 	make_host(false, ~0u);
@@ -380,7 +406,9 @@ static void check_msr(u32 index, bool k8)
 
 static void check_all_msrs(bool k8)
 {
-	static const u32 range[] = { 0, 0x40000000, 0x4b564d00, 0xc0000000, 0xc0010000, 0xfffff000 };
+	static const u32 range[] = {
+		0, 0x40000000, 0x4b564d00, 0xc0000000, 0xc0010000, 0xfffff000
+	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(range); i++)
 		for (u32 j = 0; j < 0x2000 && range[i] + j >= range[i]; j++)
@@ -411,8 +439,8 @@ static void test_no_rdtscp_no_tsc_aux(void **state)
 /* What passes without an exit is the guest's own at every world switch, and nothing else is. */
 static void test_passed_msrs(void **state)
 {
-	static const u32 own[] = { 0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
-				   0xc0000100, 0xc0000101, 0xc0000102 };
+	static const u32 own[] = { 0x174,      0x175,	   0x176,      0xc0000081, 0xc0000082,
+				   0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102 };
 
 	msr_pass_through(v);
 	assert_int_equal(fake.nr_passed, ARRAY_SIZE(own));
@@ -460,14 +488,14 @@ static void test_mtrr_reserved_bits(void **state)
 /* Each of them has a place of its own. */
 static void test_mtrrs_are_apart(void **state)
 {
-	static const u32 fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e,
-				     0x26f };
+	static const u32 fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+				     0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
 	u64 value;
 
 	for (u32 i = 0; i < 16; i++)
 		assert_true(msr_write(v, 0x200 + i, (u64)(i + 1) << 12));
 	for (u32 i = 0; i < ARRAY_SIZE(fixed); i++)
-		assert_true(msr_write(v, fixed[i], i % 2 ? 4ull << 8 * (i / 2) : 5ull << 8 * (i / 2)));
+		assert_true(msr_write(v, fixed[i], (i % 2 ? 4ull : 5ull) << 8 * (i / 2)));
 	for (u32 i = 0; i < 16; i++) {
 		assert_true(msr_read(v, 0x200 + i, &value));
 		assert_int_equal(value, (u64)(i + 1) << 12);
@@ -521,8 +549,8 @@ static void check_canonical(u32 index, unsigned bits)
 
 static void test_canonical_addresses(void **state)
 {
-	static const u32 addresses[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101,
-					 0xc0000102 };
+	static const u32 addresses[] = { 0x175,	     0x176,	 0xc0000082, 0xc0000083,
+					 0xc0000100, 0xc0000101, 0xc0000102 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
 		vm.cpuid.cr4 |= CR4_LA57;

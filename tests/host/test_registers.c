@@ -82,7 +82,8 @@ static bool cr0_faults(const struct start *s, u64 value)
 
 static void check_cr0(const struct start *s)
 {
-	static const u64 bit[] = { CR0_PE, CR0_PG, CR0_NW, CR0_CD, CR0_WP, BIT(32), CR0_RESERVED, CR0_TS };
+	static const u64 bit[] = { CR0_PE, CR0_PG,  CR0_NW,	  CR0_CD,
+				   CR0_WP, BIT(32), CR0_RESERVED, CR0_TS };
 
 	for (unsigned i = 0; i < 1u << ARRAY_SIZE(bit); i++) {
 		u64 value = 0, old;
@@ -137,8 +138,8 @@ static void check_cr4(const struct start *s)
 			assert_int_equal(block.cr4, faults ? old : value);
 			if (faults || value == old)
 				expect_forgotten(false);
-			else if (BIT(bit) & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PKE |
-					     CR4_LA57))
+			else if (BIT(bit) & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP |
+					     CR4_PKE | CR4_LA57))
 				expect_forgotten(true);
 			else
 				expect_forgotten(false);
@@ -316,7 +317,8 @@ static void test_xcr0(void **state)
 		vm.cpuid.xcr0 = supported[i];
 		for (u64 value = 0; value < 0x400; value++) {
 			fake.xcr0 = 1;
-			assert_int_equal(vcpu_write_xcr(v, 0, value), xcr0_is_legal(value, supported[i]));
+			assert_int_equal(vcpu_write_xcr(v, 0, value),
+					 xcr0_is_legal(value, supported[i]));
 			assert_int_equal(fake.xcr0, xcr0_is_legal(value, supported[i]) ? value : 1);
 			assert_false(vcpu_write_xcr(v, 1, value));
 		}
@@ -345,7 +347,7 @@ static void test_cpl_is_that_of_ss(void **state)
 {
 	for (unsigned dpl = 0; dpl < 4; dpl++) {
 		block.seg[SEG_SS].attr = SEG_ATTR_P | dpl << 5;
-		block.seg[SEG_CS].attr |= 3 << 5;	/* a conforming segment's DPL says nothing */
+		block.seg[SEG_CS].attr |= 3 << 5; /* a conforming segment's DPL says nothing */
 		block.seg[SEG_CS].selector = 3;
 		block.rflags = RFLAGS_FIXED | (dpl & 1 ? RFLAGS_AC : 0);
 		fake_state();
@@ -370,7 +372,8 @@ static unsigned levels_of(u64 cr0, u64 cr4, u64 efer)
 /* A guest may go through every mode that there is: the set of formats has room for all. */
 static void test_every_paging_mode(void **state)
 {
-	static const u64 cr4_bits[] = { CR4_PAE, CR4_PSE, CR4_PGE, CR4_SMEP, CR4_SMAP, CR4_PKE, CR4_LA57 };
+	static const u64 cr4_bits[] = { CR4_PAE,  CR4_PSE, CR4_PGE, CR4_SMEP,
+					CR4_SMAP, CR4_PKE, CR4_LA57 };
 
 	for (unsigned i = 0; i < 1u << 11; i++) {
 		u64 cr0 = CR0_PE | CR0_ET | (i & 1 ? CR0_PG : 0) | (i & 2 ? CR0_WP : 0);
@@ -403,7 +406,8 @@ static void test_walk_memory(void **state)
 	assert_int_equal(value, 0x11223344);
 	assert_false(vcpu_walk_ops.read(v, GPA(FAKE_MEMORY), 8, &value));
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 8, 1, 2), EXCHANGE_LOST);
-	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 4, 0x55667788, 0xff), EXCHANGE_DONE);
+	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 4, 0x55667788, 0xff),
+			 EXCHANGE_DONE);
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(FAKE_MEMORY), 8, 1, 2), EXCHANGE_NOT_MEMORY);
 	assert_true(vcpu_walk_ops.read(v, GPA(0x2000), 8, &value));
 	assert_int_equal(value, 0x11223344000000ffull);
