@@ -39,10 +39,11 @@ static struct fake {
 	bool injecting, intr_window, nmi_window;
 	int interrupt;			/* what the local APIC offers; -1: nothing */
 	bool takes_back;		/* it has nothing any more when asked for it */
+	bool flush_takes_time;		/* the mmu's flushes end after they were asked for */
 	unsigned accepted;
 	unsigned kills, vm_flushes;
 	char why[200];
-	u64 xcr0, tsc_aux, tsc, cr8, apic_value;
+	u64 xcr0, tsc_aux, tsc, cr8, apic_value, epoch;
 	u32 pkru, apic_index;
 	unsigned apic_reads, apic_writes;
 	bool apic_refuses;
@@ -214,6 +215,7 @@ void vcpu_kick(struct vcpu *who, u32 requests)
 void vm_flush(struct vm *m, struct vcpu *self)
 {
 	fake.vm_flushes++;
+	mmu_flushed(&m->mmu, fake.epoch);
 }
 
 void vm_kill(struct vcpu *who, const char *format, ...)
@@ -278,7 +280,8 @@ void vcpu_mmio_write(struct vcpu *who, gpa_t at, unsigned size, u64 value) { }
 
 static bool fake_mmu_flush(void *ctx, u64 epoch)
 {
-	return true;
+	fake.epoch = epoch;
+	return !fake.flush_takes_time;
 }
 
 static const struct mmu_ops fake_mmu_ops = { .flush = fake_mmu_flush };

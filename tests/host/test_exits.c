@@ -213,9 +213,12 @@ static void test_lengths(void **state)
 					set_mode(modes[m], CODE + at);
 					prepare_registers(&known[i]);
 					rip = v->cur->rip;
+					v->cur->activity = ACTIVITY_ACTIVE;
 					assert_int_equal(dispatch(known[i].kind), known[i].how);
 					fake_enter();
 					assert_int_equal(block.rip, rip + length);
+					assert_int_equal(v->cur->activity == ACTIVITY_HLT,
+							 known[i].kind == EXIT_HLT);
 					assert_int_equal(v->raised.type, EVENT_NONE);
 				}
 			}
@@ -280,6 +283,20 @@ static void test_instruction_gone(void **state)
 	}
 }
 
+/* Its page is gone, as another CPU has unmapped it. */
+static void test_code_gone(void **state)
+{
+	static const u8 kinds[] = { EXIT_WBINVD, EXIT_CPUID, EXIT_IO };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		set_mode(64, BIT(40));
+		assert_int_equal(dispatch(kinds[i]), HANDLED_RESUME);
+		fake_enter();
+		assert_int_equal(block.rip, BIT(40));
+		assert_int_equal(fake.nr_out, 0);
+	}
+}
+
 static void advance(u64 next)
 {
 	v->exit.have = EXIT_LENGTH;
@@ -312,6 +329,7 @@ static void test_advance_ends_shadows_and_rf(void **state)
 		block.rflags = RFLAGS_FIXED | RFLAGS_IF | (i & 4 ? RFLAGS_RF : 0);
 		fake_state();
 		advance(CODE + 2);
+		assert_int_equal(block.rip, CODE + 2);
 		assert_false(block.block.sti || block.block.mov_ss);
 		assert_int_equal(block.rflags, RFLAGS_FIXED | RFLAGS_IF);
 		assert_int_equal(v->raised.type, EVENT_NONE);
@@ -380,6 +398,10 @@ static void test_host_events(void **state)
 	assert_int_equal(v->raised.type, EVENT_NONE);
 	assert_int_equal(dispatch(EXIT_INTR_WINDOW), HANDLED_RESUME);
 	assert_true(v->requests & REQUEST_EVENT);
+	v->cur->block.nmi = true;
+	assert_int_equal(dispatch(EXIT_IRET), HANDLED_RESUME);
+	assert_true(v->nmi_iret.armed);
+	assert_int_equal(v->nmi_iret.rip, block.rip);
 }
 
 static void test_cpuid_registers(void **state)
@@ -570,6 +592,17 @@ static void test_cr_told(void **state)
 	assert_int_equal(dispatch(EXIT_CR_READ), HANDLED_RESUME);
 	assert_int_equal(v->gpr[GPR_R9], CR0_PE | CR0_ET);
 	/* Only the low half counts outside 64-bit mode. */
+	block.cr2 = 0x1234567887654321ull;
+	set_mode(32, CODE);
+	v->exit.cr.index = 2;
+	v->exit.cr.read = true;
+	assert_int_equal(dispatch(EXIT_CR_READ), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_R9], 0x87654321);
+	set_mode(64, CODE);
+	v->exit.cr.index = 2;
+	v->exit.cr.read = true;
+	assert_int_equal(dispatch(EXIT_CR_READ), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_R9], 0x1234567887654321ull);
 	set_mode(32, CODE);
 	v->gpr[GPR_R9] = 0xffffffff00000011ull;
 	v->exit.cr.index = 0;
@@ -655,6 +688,21 @@ static void test_set_rights(void **state)
 		call_rights(at, 0x1000, 15);
 	for (u64 at = 0x40000; at < FAKE_MEMORY; at += 0x2000)
 		assert_true(call_rights(at, 0x1000, 3) + 22 <= 22);
+}
+
+/* No CPU keeps a translation that the new rights forbid when the call returns. */
+static void test_set_rights_flushes(void **state)
+{
+	fake.flush_takes_time = true;
+	assert_true(mmu_root(v->mmu).v);
+	set_mode(64, CODE);
+	v->exit.stage2.final = true;
+	v->exit.stage2.address = 0x30000;
+	v->exit.stage2.access = ACCESS_WRITE;
+	assert_int_equal(dispatch(EXIT_STAGE2), HANDLED_RESUME);
+	assert_int_equal(fake.vm_flushes, 0);
+	assert_int_equal(call_rights(0x30000, 0x1000, PLINTH_RIGHT_R), 0);
+	assert_int_equal(fake.vm_flushes, 1);
 }
 
 /* VMCALL with a LOCK prefix, and other undefined instructions, are none. */
@@ -764,6 +812,7 @@ int main(void)
 		TEST(test_length_by_memo),
 		TEST(test_length_told),
 		TEST(test_instruction_gone),
+		TEST(test_code_gone),
 		TEST(test_rip_wraps),
 		TEST(test_advance_ends_shadows_and_rf),
 		TEST(test_single_step),
@@ -780,6 +829,7 @@ int main(void)
 		TEST(test_cr_told),
 		TEST(test_hypercalls),
 		TEST(test_set_rights),
+		TEST(test_set_rights_flushes),
 		TEST(test_no_hypercall),
 		TEST(test_stage2_of_memory),
 		TEST(test_stage2_of_a_device),
