@@ -44,6 +44,15 @@ $(HV_BUILD)/%.o: $(HV_BUILD)/%.c
 # The screen's font comes from Debian's package psf-unifont.
 CONSOLE_FONT ?= /usr/share/consolefonts/Unifont-APL8x16.psf.gz
 
+# What a plain `make` may find missing: a sentence that says what to do.
+ifeq ($(shell command -v $(CC) 2>/dev/null),)
+$(HV_OBJS): no-compiler
+endif
+
+$(CONSOLE_FONT) no-compiler:
+	@echo "$(if $(filter no-%,$@),the compiler $(CC),the font $@) is not installed:" \
+		"\`make setup-build\` installs what the build needs" >&2; exit 8
+
 $(HV_BUILD)/font.c: tools/mkfont.py $(CONSOLE_FONT)
 	@mkdir -p $(@D)
 	@python3 tools/mkfont.py $(CONSOLE_FONT) >$@
@@ -73,5 +82,5 @@ $(BUILD)/plinth.elf32: $(BUILD)/plinth.elf
 $(HV_OBJS): boot/build.mk
 
 FORCE:
-.PHONY: hypervisor FORCE
+.PHONY: hypervisor no-compiler FORCE
 -include $(HV_OBJS:.o=.d)

@@ -24,9 +24,13 @@ $(GUEST_DIR)/initrd.gz: tools/initramfs tools/init | $(GUEST_DIR)/vmlinuz
 
 # Only the guest that is used unless GUEST says otherwise has to be fetched.
 guest-files: $(if $(filter file,$(origin GUEST)),$(DEBIAN))
+	@:
+
+# What RUN asks for beside the emulator.
+RUN_NEEDS := $(if $(findstring --media,$(RUN)),iso) $(if $(findstring uefi,$(RUN)),iso uefi)
 
 run:
-	@tools/setup build run
+	@tools/setup build run $(RUN_NEEDS)
 	@$(MAKE) --no-print-directory hypervisor guest-files
 	@echo "set-up: done; starting the emulator (Ctrl-A X leaves)"
 	@tools/run --machine $(MACHINE) --hv "$(HV)" --guest "$(GUEST)" $(RUN)
