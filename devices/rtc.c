@@ -122,31 +122,48 @@ static void set_time(struct rtc *rtc, const struct rtc_time *time, u64 fraction,
 	rtc->checked_second = unix_second(rtc, now);
 }
 
-static bool matches(u8 alarm, u32 wanted, u32 value)
+/* A register of the alarm as a number; ANY: each value will do. */
+#define ANY	~0u
+
+static u32 alarm_field(u8 alarm, u32 value)
 {
-	return (alarm & ALARM_ANY) == ALARM_ANY || wanted == value;
+	return (alarm & ALARM_ANY) == ALARM_ANY ? ANY : value;
+}
+
+static bool matches(u32 wanted, u32 value)
+{
+	return wanted == ANY || wanted == value;
+}
+
+static bool is_possible(u32 wanted, u32 values)
+{
+	return wanted == ANY || wanted < values;
 }
 
 /*
  * The first second after `after` that the alarm matches, or CLOCK_NEVER. It skips whole hours and
- * minutes that don't match, so it needs at most some 24 + 60 + 60 steps each way.
+ * minutes that don't match; as there is a match, that are at most some 24 + 60 + 60 steps.
  */
 static u64 next_alarm(const struct rtc *rtc, u64 after)
 {
-	u8 h = rtc->cmos[HOURS_ALARM], m = rtc->cmos[MINUTES_ALARM], s = rtc->cmos[SECONDS_ALARM];
+	const u8 *cmos = rtc->cmos;
+	u32 h = alarm_field(cmos[HOURS_ALARM], decode_hour(rtc, cmos[HOURS_ALARM]));
+	u32 m = alarm_field(cmos[MINUTES_ALARM], decode(rtc, cmos[MINUTES_ALARM]));
+	u32 s = alarm_field(cmos[SECONDS_ALARM], decode(rtc, cmos[SECONDS_ALARM]));
 	u64 t = after + 1;
 
-	while (t <= after + DAY_SECONDS) {
-		if (!matches(h, decode_hour(rtc, h), t / 3600 % 24))
+	if (!is_possible(h, 24) || !is_possible(m, 60) || !is_possible(s, 60))
+		return CLOCK_NEVER;
+	for (;;) {
+		if (!matches(h, t / 3600 % 24))
 			t += 3600 - t % 3600;
-		else if (!matches(m, decode(rtc, m), t / 60 % 60))
+		else if (!matches(m, t / 60 % 60))
 			t += 60 - t % 60;
-		else if (!matches(s, decode(rtc, s), t % 60))
+		else if (!matches(s, t % 60))
 			t++;
 		else
 			return t;
 	}
-	return CLOCK_NEVER;
 }
 
 /* The periodic interrupt's period in ticks of the crystal; 0 = off. */

@@ -191,6 +191,30 @@ static void test_alarm_interrupt(void **state)
 	assert_int_equal(get(&rtc, 12, 21 * SECOND) & 0xa0, 0x20);
 }
 
+/* An alarm that never comes costs no search through the day: the guest asks as often as it likes. */
+static void test_impossible_alarm(void **state)
+{
+	static const u8 impossible[][3] = {	/* seconds, minutes, hours; FFH: any */
+		{ 0x60, 0xff, 0xff }, { 0xff, 0x60, 0xff }, { 0xff, 0xff, 0x24 },
+	};
+	clock_t begin = clock();
+	struct rtc rtc;
+
+	setup(&rtc);
+	put(&rtc, 11, 0x22, 0);
+	for (unsigned i = 0; i < 30000; i++) {
+		put(&rtc, 1, impossible[i % 3][0], 0);
+		put(&rtc, 3, impossible[i % 3][1], 0);
+		put(&rtc, 5, impossible[i % 3][2], 0);
+		assert_int_equal(rtc_next_event(&rtc), CLOCK_NEVER);
+	}
+	assert_true(clock() - begin < 2 * CLOCKS_PER_SEC);
+	put(&rtc, 5, 0x23, 0);
+	put(&rtc, 3, 0x59, 0);
+	put(&rtc, 1, 0x59, 0);
+	assert_int_equal(rtc_next_event(&rtc), 9 * SECOND);
+}
+
 /* 1024 Hz at rate 6, 8192 Hz at rate 3, 128 Hz at rate 2. */
 static void test_periodic_interrupt(void **state)
 {
@@ -258,7 +282,8 @@ int main(void)
 		cmocka_unit_test(test_time), cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_calendar), cmocka_unit_test(test_set_time),
 		cmocka_unit_test(test_update_in_progress), cmocka_unit_test(test_update_interrupt),
-		cmocka_unit_test(test_alarm_interrupt), cmocka_unit_test(test_periodic_interrupt),
+		cmocka_unit_test(test_alarm_interrupt), cmocka_unit_test(test_impossible_alarm),
+		cmocka_unit_test(test_periodic_interrupt),
 		cmocka_unit_test(test_memory_size), cmocka_unit_test(test_random),
 	};
 
