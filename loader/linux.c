@@ -153,28 +153,28 @@ static enum load_status find_payload(struct loading *l, const struct setup_heade
 	return LOAD_OK;
 }
 
-/* At its preferred address, else, if it can be moved, as low as it goes. */
+/*
+ * Where it will run, which is never below its preferred address: loaded lower, it moves itself up
+ * there before it looks at the memory map (boot.rst, "init_size").
+ */
 static enum load_status place_kernel(struct loading *l, const struct setup_header *h,
 				     struct payload *p)
 {
 	u64 align = h->kernel_alignment;
 
 	p->at = h->pref_address;
-	if (p->at >= MEMORY_HIGH_BASE && p->at < MEMORY_GAP && load_is_ram(l, p->at, p->room))
-		return LOAD_OK;
 	if (h->relocatable_kernel) {
 		if (align < PAGE_SIZE || align > MEMORY_GAP || (align & (align - 1)))
 			return load_refuse(l, LOAD_BROKEN, "its Linux kernel wants the alignment "
-					   "%#lx, which is not a "
-					   "power of two of at least 4K", align);
-		p->at = ALIGN_UP(MEMORY_HIGH_BASE, align);
-		if (p->at < MEMORY_GAP && load_is_ram(l, p->at, p->room))
-			return LOAD_OK;
+					   "%#lx, which is not a power of two of at least 4K",
+					   align);
+		p->at = ALIGN_UP(MAX(p->at, MEMORY_HIGH_BASE), align);
 	}
+	if (p->at >= MEMORY_HIGH_BASE && p->at < MEMORY_GAP && load_is_ram(l, p->at, p->room))
+		return LOAD_OK;
 	return load_refuse(l, LOAD_NO_ROOM, "its Linux kernel needs %lu KiB of memory at %#lx, but "
-			   "its memory ends "
-			   "at %luK; give it more with mem=", (p->room + 1023) >> 10, p->at,
-			   memory_low_top(l->req->mem) >> 10);
+			   "its memory ends at %luK; give it more with mem=",
+			   (p->room + 1023) >> 10, p->at, memory_low_top(l->req->mem) >> 10);
 }
 
 /* As high as kernel and memory allow. */

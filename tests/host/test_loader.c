@@ -173,17 +173,41 @@ static void test_linux_page_tables(void **state)
 	}
 }
 
-static void test_linux_moves(void **state)
+/* boot.rst, "init_size": a relocatable kernel runs at its address or above, on its alignment. */
+static void test_linux_place(void **state)
 {
 	u32 size = make_linux();
 
-	put64(0x258, 64u << 20);		/* prefers what the guest doesn't have */
+	put64(0x258, 0x300000);
+	assert_int_equal(load(size), LOAD_OK);
+	assert_int_equal(start.rip, 0x400000 + 0x200);
+	put64(0x258, 0x1000);			/* there is less than 640K: then above 1M */
 	assert_int_equal(load(size), LOAD_OK);
 	assert_int_equal(start.rip, 0x200000 + 0x200);
-	file[0x234] = 0;			/* not relocatable */
+	put64(0x258, MEM - 0x10000);		/* not aligned: it would run at the end of memory */
 	assert_int_equal(load(size), LOAD_NO_ROOM);
-	file[0x234] = 1;
-	put32(0x230, 0x201000);
+	file[0x234] = 0;			/* not relocatable */
+	assert_int_equal(load(size), LOAD_OK);
+	assert_int_equal(start.rip, MEM - 0x10000 + 0x200);
+	put32(0x260, 0x10001);			/* init_size */
+	assert_int_equal(load(size), LOAD_NO_ROOM);
+	put64(0x258, 0x90000);
+	assert_int_equal(load(size), LOAD_NO_ROOM);
+}
+
+/* Below its address it would move itself up, to where there is no memory. */
+static void test_linux_needs_its_address(void **state)
+{
+	u32 size = make_linux();
+
+	put64(0x258, MEM);
+	assert_int_equal(load(size), LOAD_NO_ROOM);
+	assert_non_null(strstr(why, "at 0x1000000,"));
+	assert_non_null(strstr(why, "ends at 16384K"));
+	put64(0x258, ~0ull);
+	assert_int_equal(load(size), LOAD_NO_ROOM);
+	put64(0x258, LINUX_AT);
+	put32(0x230, 0x201000);			/* an alignment that is none */
 	assert_int_equal(load(size), LOAD_BROKEN);
 	put32(0x230, 0x200000);
 	put32(0x260, MEM);
@@ -535,9 +559,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GUEST_TEST(test_linux_start), GUEST_TEST(test_linux_memory_map),
-		GUEST_TEST(test_linux_page_tables), GUEST_TEST(test_linux_moves),
-		GUEST_TEST(test_linux_refused), GUEST_TEST(test_elf),
-		GUEST_TEST(test_multiboot_information), GUEST_TEST(test_addresses),
+		GUEST_TEST(test_linux_page_tables), GUEST_TEST(test_linux_place),
+		GUEST_TEST(test_linux_needs_its_address), GUEST_TEST(test_linux_refused),
+		GUEST_TEST(test_elf), GUEST_TEST(test_multiboot_information), GUEST_TEST(test_addresses),
 		GUEST_TEST(test_header_search), GUEST_TEST(test_multiboot_refused),
 		GUEST_TEST(test_low_kernel_moves_data), GUEST_TEST(test_unknown),
 		GUEST_TEST(test_many_segments), GUEST_TEST(test_every_length),
