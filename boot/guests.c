@@ -49,6 +49,7 @@ static struct guest guests[BOOT_MAX_MODULES];
 static bool input_paused;	/* the guest has no room for more input: COM1 doesn't interrupt */
 static const struct vcpu_backend *backend;
 static bool wants_report;
+static u64 modules_kept;	/* bytes of the boot loader's files that were not given back */
 
 static printf_like(2, 3) bool refuse(struct guest *g, const char *format, ...)
 {
@@ -90,9 +91,12 @@ static void clear(u8 *at, u64 size)
 	}
 }
 
+/* Nothing is touched for a guest that can't fit. */
 static bool take_memory(struct guest *g, u64 size)
 {
-	while (size) {
+	u64 free = frames_available(&host_frames);
+
+	while (size && size <= free) {
 		u64 part = size;
 		hpa_t at = g->nr_pieces < MAX_PIECES ? take_piece(&part) : HPA(0);
 
@@ -102,8 +106,9 @@ static bool take_memory(struct guest *g, u64 size)
 		g->piece[g->nr_pieces].at = at;
 		g->piece[g->nr_pieces++].size = part;
 		size -= part;
+		free -= part;
 	}
-	return true;
+	return !size;
 }
 
 static void release(struct guest *g)
@@ -226,7 +231,7 @@ static bool load(struct guest *g, const struct boot_info *boot)
 static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, bool sole)
 {
 	const struct guest_config *c = g->config;
-	u64 low = memory_low_top(c->mem);
+	u64 low = memory_low_top(c->mem), free = frames_available(&host_frames);
 
 	if (c->cpus != 1)
 		return refuse(g, "cpus=%u: a guest has one CPU today; leave cpus= out", c->cpus);
@@ -236,7 +241,7 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	if (!take_memory(g, ALIGN_UP(MAX(c->mem, MIB(2)), MIB(2))))
 		return refuse(g, "the host has not enough memory left for mem=%lluM (%llu MiB are free); give the "
 			      "guest less or the machine more", (unsigned long long)c->mem >> 20,
-			      (unsigned long long)frames_available(&host_frames) >> 20);
+			      (unsigned long long)free >> 20);
 	g->vm = vm_create(&(struct vm_config){
 		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,
 		.memory_below_4g = low, .memory_above_4g = c->mem - low,
@@ -285,7 +290,8 @@ static void on_console_input(u8 vector)
 	}
 	console_rx_interrupt(false);
 	__atomic_store_n(&input_paused, true, __ATOMIC_SEQ_CST);
-	if (vm_input_has_room(vm))	/* meanwhile */
+	/* Meanwhile the guest may have taken some, or ended. */
+	if (vm_input_has_room(vm) || __atomic_load_n(&vm->state, __ATOMIC_SEQ_CST) != VM_RUNS)
 		resume_input();
 }
 
@@ -306,12 +312,10 @@ static void run_guest(void *arg)
 /* Where the host's memory is, in KiB: what is in none of these is Plinth's own. */
 static void report_memory(const struct boot_info *boot)
 {
-	u64 all = 0, ram = 0, tables = 0, files = 0;
+	u64 all = 0, ram = 0, tables = 0;
 
 	for (unsigned i = 0; i < boot->nr_ranges; i++)
 		all += boot->range[i].ram ? boot->range[i].size : 0;
-	for (unsigned i = 0; i < boot->nr_modules; i++)
-		files += boot->module[i].size;
 	for (unsigned i = 0; i < config.nr_guests; i++) {
 		tables += guests[i].vm ? guests[i].vm->mmu.pool.used * PAGE_SIZE : 0;
 		for (unsigned j = 0; j < guests[i].nr_pieces; j++)
@@ -320,7 +324,7 @@ static void report_memory(const struct boot_info *boot)
 	kprintf("memory: %llu KiB; free %llu, guests' RAM %llu, page tables %llu, modules %llu",
 		(unsigned long long)all >> 10, (unsigned long long)frames_available(&host_frames) >> 10,
 		(unsigned long long)ram >> 10, (unsigned long long)tables >> 10,
-		(unsigned long long)files >> 10);
+		(unsigned long long)modules_kept >> 10);
 }
 
 static void start_console_input(void)
@@ -333,15 +337,10 @@ static void start_console_input(void)
 		console_rx_interrupt(true);
 }
 
-static const char *enable_backend(void *unused)
+static void enable_this_cpu(void *done)
 {
-	return backend->enable_cpu() ? NULL : "no memory";
-}
-
-static void enable_this_cpu(void *arg)
-{
-	if (enable_backend(NULL))
-		*(bool *)arg = false;
+	if (!backend->enable_cpu())
+		*(bool *)done = false;
 }
 
 /* The backend on every CPU, one after the other. */
@@ -399,15 +398,18 @@ static unsigned create_all(const struct boot_info *boot)
 	return cpu;
 }
 
-/* Their contents are in the guests' memory now. */
+/* Their contents are in the guests' memory now. The first MiB is nobody's, whatever a loader puts there. */
 static void release_modules(const struct boot_info *boot)
 {
 	for (unsigned i = 0; i < boot->nr_modules; i++) {
-		u64 base = ALIGN_UP(boot->module[i].base.v, PAGE_SIZE);
+		u64 base = MAX(ALIGN_UP(boot->module[i].base.v, PAGE_SIZE), MIB(1));
 		u64 end = ALIGN_DOWN(boot->module[i].base.v + boot->module[i].size, PAGE_SIZE);
 
-		if (end > base)
-			frames_free(&host_frames, HPA(base), (end - base) / PAGE_SIZE);
+		modules_kept += boot->module[i].size;
+		if (end <= base)
+			continue;
+		frames_free(&host_frames, HPA(base), (end - base) / PAGE_SIZE);
+		modules_kept -= end - base;
 	}
 }
 
@@ -419,8 +421,11 @@ static void run_all(void)
 		if (!vm)
 			continue;
 		vm->nr_running = 1 + vm->nr_vcpus;
-		if (vm->vcpu[0]->cpu && !smp_run_on(vm->vcpu[0]->cpu, run_guest, &guests[i]))
+		if (vm->vcpu[0]->cpu && !smp_run_on(vm->vcpu[0]->cpu, run_guest, &guests[i])) {
 			kprintf("guest %s: refused: CPU %u doesn't answer", vm->name, vm->vcpu[0]->cpu);
+			vm->nr_running = 0;
+			vm->state = VM_KILLED;
+		}
 	}
 	for (unsigned i = 0; i < config.nr_guests; i++)
 		if (guests[i].vm && guests[i].vm->vcpu[0]->cpu == 0)
@@ -438,6 +443,8 @@ const char *guests_run(const struct boot_info *boot, bool report)
 	config_parse(&config, boot);
 	for (unsigned i = 0; i < config.nr_faults; i++)
 		kprintf("%s", config.fault[i]);
+	if (boot->modules_left_out)
+		kprintf("%u modules are left out: %u is the most", boot->modules_left_out, BOOT_MAX_MODULES);
 	why = start_backend();
 	if (why)
 		return why;

@@ -111,14 +111,18 @@ static void add_basic_memory(struct boot_info *to, u32 lower, u32 upper)
 
 static void add_module(struct boot_info *to, u32 start, u32 end, const u8 *cmdline, u64 cmdline_size)
 {
-	struct boot_module *m = &to->module[to->nr_modules];
+	struct boot_module *m;
 
-	if (end < start || to->nr_modules == BOOT_MAX_MODULES)
+	if (end < start)
 		return;
+	if (to->nr_modules == BOOT_MAX_MODULES) {
+		to->modules_left_out++;
+		return;
+	}
+	m = &to->module[to->nr_modules++];
 	m->base = HPA(start);
 	m->size = end - start;
 	copy_string(m->cmdline, sizeof(m->cmdline), cmdline, cmdline_size);
-	to->nr_modules++;
 }
 
 static void set_framebuffer(struct boot_framebuffer *fb, u64 base, u32 pitch, u32 width, u32 height,
@@ -180,6 +184,7 @@ static void parse_modules1(struct boot_info *to, const struct info1 *info, const
 
 	if (info->mods_addr > FOUR_GIB - count * sizeof(struct module1))
 		return;
+	to->modules_left_out = info->mods_count - count;
 	for (u32 i = 0; i < count; i++) {
 		struct module1 m;
 
@@ -228,21 +233,12 @@ static void parse1(struct boot_info *to, u32 at, const u8 *memory)
 	find_rsdp(to, memory);
 }
 
-/* The memory map's tag: entry size, entry version, entries. */
-static void parse_mmap2(struct boot_info *to, const u8 *tag, u32 size)
+static void add_mmap2(struct boot_info *to, const u8 *at)
 {
 	struct mmap2 entry;
-	u32 entry_size;
 
-	if (size < 16)
-		return;
-	memcpy(&entry_size, tag + 8, sizeof(entry_size));
-	if (entry_size < sizeof(entry))
-		return;
-	for (u64 at = 16; at + sizeof(entry) <= size; at += entry_size) {
-		memcpy(&entry, tag + at, sizeof(entry));
-		add_range(to, entry.base, entry.length, entry.type == MMAP_RAM);
-	}
+	memcpy(&entry, at, sizeof(entry));
+	add_range(to, entry.base, entry.length, entry.type == MMAP_RAM);
 }
 
 static bool is_efi_ram(u32 type)
@@ -250,21 +246,28 @@ static bool is_efi_ram(u32 type)
 	return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_SERVICES_DATA) || type == EFI_CONVENTIONAL;
 }
 
-static void parse_efi_mmap(struct boot_info *to, const u8 *tag, u32 size)
+static void add_efi_range(struct boot_info *to, const u8 *at)
 {
 	struct efi_range entry;
+
+	memcpy(&entry, at, sizeof(entry));
+	if (entry.pages < FOUR_GIB)
+		add_range(to, entry.base, entry.pages << PAGE_SHIFT, is_efi_ram(entry.type));
+}
+
+/* A memory map's tag, of either kind: entry size, entry version, entries, of which `least` bytes are read. */
+static void parse_map(struct boot_info *to, const u8 *tag, u32 size, u32 least,
+		      void (*add)(struct boot_info *to, const u8 *entry))
+{
 	u32 entry_size;
 
 	if (size < 16)
 		return;
 	memcpy(&entry_size, tag + 8, sizeof(entry_size));
-	if (entry_size < sizeof(entry))
+	if (entry_size < least)
 		return;
-	for (u64 at = 16; at + sizeof(entry) <= size; at += entry_size) {
-		memcpy(&entry, tag + at, sizeof(entry));
-		if (entry.pages < FOUR_GIB)
-			add_range(to, entry.base, entry.pages << PAGE_SHIFT, is_efi_ram(entry.type));
-	}
+	for (u64 at = 16; at + least <= size; at += entry_size)
+		add(to, tag + at);
 }
 
 static void parse_module2(struct boot_info *to, const u8 *tag, u32 size)
@@ -360,12 +363,12 @@ static void parse_memory(struct boot_info *to, const u8 *info, u32 size)
 
 	at = find_tag(info, size, TAG2_MMAP, &tag);
 	if (at)
-		parse_mmap2(to, at, tag.size);
+		parse_map(to, at, tag.size, sizeof(struct mmap2), add_mmap2);
 	if (to->nr_ranges)
 		return;
 	at = find_tag(info, size, TAG2_EFI_MMAP, &tag);
 	if (at)
-		parse_efi_mmap(to, at, tag.size);
+		parse_map(to, at, tag.size, sizeof(struct efi_range), add_efi_range);
 	if (to->nr_ranges)
 		return;
 	at = find_tag(info, size, TAG2_MEMORY, &tag);

@@ -35,6 +35,7 @@ struct boot_info {
 	char cmdline[BOOT_CMDLINE_SIZE];
 	char loader[64];
 	unsigned nr_ranges, nr_modules;
+	unsigned modules_left_out;	/* more than BOOT_MAX_MODULES were given */
 	struct boot_range range[BOOT_MAX_RANGES];
 	struct boot_module module[BOOT_MAX_MODULES];
 	struct boot_framebuffer fb;

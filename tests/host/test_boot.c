@@ -218,6 +218,26 @@ static void test_multiboot1(void **state)
 	assert_false(info.has_rsdp);
 }
 
+/* Modules that find no room are counted, whichever way the loader tells of them. */
+static void test_many_modules(void **state)
+{
+	build1();
+	at = memory + INFO_AT + 20;
+	put32(BOOT_MAX_MODULES + 3);
+	assert_true(multiboot_parse(&info, 0x2badb002, INFO_AT, memory));
+	assert_int_equal(info.modules_left_out, 3);
+	at = memory + INFO_AT;
+	put32(8 + (BOOT_MAX_MODULES + 2) * 24 + 8), put32(0);
+	for (unsigned i = 0; i < BOOT_MAX_MODULES + 2; i++)
+		put32(3), put32(18), put32(0x800000 + i * 0x1000), put32(0x801000 + i * 0x1000),
+			put_text("m"), pad_tag();
+	put32(0), put32(8);
+	assert_true(multiboot_parse(&info, 0x36d76289, INFO_AT, memory));
+	assert_int_equal(info.nr_modules, BOOT_MAX_MODULES);
+	assert_int_equal(info.module[BOOT_MAX_MODULES - 1].base.v, 0x800000 + (BOOT_MAX_MODULES - 1) * 0x1000);
+	assert_int_equal(info.modules_left_out, 2);
+}
+
 /* Only mem_lower and mem_upper: in KiB. */
 static void test_basic_memory(void **state)
 {
@@ -329,7 +349,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_multiboot2), cmocka_unit_test(test_efi_map),
-		cmocka_unit_test(test_multiboot1), cmocka_unit_test(test_basic_memory),
+		cmocka_unit_test(test_multiboot1), cmocka_unit_test(test_many_modules),
+		cmocka_unit_test(test_basic_memory),
 		cmocka_unit_test(test_other_magic), cmocka_unit_test(test_random),
 		cmocka_unit_test(test_options), cmocka_unit_test(test_wrong_options),
 	};
