@@ -37,8 +37,9 @@ struct vcpu_backend {
 	/* v's current context will run on this CPU, v->cpu, from now on: after it has come from another CPU, another
 	 * vCPU has run here, or its context has changed. */
 	void (*attach)(struct vcpu *v);
-	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted filled in,
-	 * and IP, FLAGS and BLOCK of the context available. Interrupts are off before and after. */
+	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted
+	 * filled in, and IP, FLAGS, BLOCK, CODE and CPL of the context available. Interrupts are
+	 * off before and after. */
 	void (*run)(struct vcpu *v);
 	/* Copies register groups out of the current context's block and marks them available. */
 	void (*load)(struct vcpu *v, u32 groups);

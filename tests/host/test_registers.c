@@ -224,6 +224,7 @@ static void test_cr3(void **state)
 
 static void test_cr_by_number(void **state)
 {
+	assert_int_equal(vcpu_read_cr(v, 0), CR0_PE | CR0_PG | CR0_ET);
 	assert_true(vcpu_write_cr(v, 2, 0x123456789abcdefull));
 	assert_true(vcpu_write_cr(v, 8, 15));
 	assert_int_equal(fake.cr8, 15);
@@ -273,6 +274,22 @@ static void test_pdptes(void **state)
 			assert_int_equal(block.pdptr[3], faults ? 0 : entry);
 			block.cr3 = block.pdptr[0] = block.pdptr[3] = 0;
 		}
+	}
+}
+
+/* Only PAE paging has PDPTEs: elsewhere CR3 may name anything. */
+static void test_no_pdptes(void **state)
+{
+	caps.pdptr_in_memory = v->gva_walk.pdptr_in_memory = false;
+	memset(memory + 0x3000, 0xff, 0x1000);
+	for (unsigned i = 0; i < 3; i++) {
+		begin(&(struct start){ .pe = true, .pg = i > 0, .pae = i != 1, .lme = i == 2 });
+		block.pdptr[0] = 0;
+		fake_state();
+		assert_true(vcpu_write_cr3(v, 0x3000));
+		fake_enter();
+		assert_int_equal(block.cr3, 0x3000);
+		assert_int_equal(block.pdptr[0], 0);
 	}
 }
 
@@ -411,6 +428,10 @@ static void test_walk_memory(void **state)
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(FAKE_MEMORY), 8, 1, 2), EXCHANGE_NOT_MEMORY);
 	assert_true(vcpu_walk_ops.read(v, GPA(0x2000), 8, &value));
 	assert_int_equal(value, 0x11223344000000ffull);
+	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 8, value, BIT(63) | 0xff),
+			 EXCHANGE_DONE);
+	assert_true(vcpu_walk_ops.read(v, GPA(0x2000), 8, &value));
+	assert_int_equal(value, BIT(63) | 0xff);
 	/* Memory that drops writes. */
 	assert_true(slots_set_rights(&vm.slots, GPA(0x2000), 0x1000, RIGHT_R));
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 4, 0xff, 1), EXCHANGE_DONE);
@@ -443,6 +464,7 @@ int main(void)
 		TEST(test_cr3),
 		TEST(test_cr_by_number),
 		TEST(test_pdptes),
+		TEST(test_no_pdptes),
 		TEST(test_pdptes_by_cr0_and_cr4),
 		TEST(test_xcr0),
 		TEST(test_cpu_state_is_fresh),
