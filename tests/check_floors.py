@@ -43,9 +43,9 @@ NEIGHBOURS = {
 VENDOR_ROOMS = ("arch/x86/vmx", "arch/x86/svm", "virt", "include/x86", "boot")
 VENDOR_WORDS = re.compile(r"(?<![a-z])(vmx|svm|vmcb|vmcs|intel|amd|vmexit)(?![a-z])", re.IGNORECASE)
 # The neutral exits that are named after what a guest executed; bits and registers as the manuals
-# name them; the one reserved bit in which the two manuals' page tables differ; CPUID's strings.
+# name them; CPUID's strings.
 VENDOR_EXCEPTIONS = re.compile(r'\b(EXIT_)?(VMX|SVM)_INSN\b|"(VMX|SVM) instruction"'
-                               r"|\b(CPUID|MSR)_\w+|\bFMT_AMD\b|GenuineIntel|AuthenticAMD")
+                               r"|\b(CPUID|MSR)_\w+|GenuineIntel|AuthenticAMD")
 # The CPUID policy shows the guest a vendor, so it has to know which.
 VENDOR_FILES = {"vcpu/cpuid.c": {"amd"}, "vcpu/cpuid.h": {"amd"}}
 SPDX = re.compile(r"SPDX-License-Identifier: (GPL-2\.0-only|MIT)")

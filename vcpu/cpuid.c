@@ -108,7 +108,7 @@ static void derive_paging(struct cpuid_policy *p)
 	if (p->basic[CPUID_FEATURES].edx & CPUID_1D_PSE36)
 		p->paging |= FMT_PSE36;
 	if (p->k8)
-		p->paging |= FMT_AMD;
+		p->paging |= FMT_BIT8_RESERVED;
 }
 
 static void init_xsave(struct cpuid_policy *p, cpuid_source *host)

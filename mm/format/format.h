@@ -47,7 +47,7 @@ enum fmt_kind {
 #define FMT_EPT_XO	0x00001000u	/* execute-only pages */
 #define FMT_EPT_MBEC	0x00002000u	/* mode-based execute control */
 #define FMT_EPT_AD	0x00004000u	/* accessed and dirty flags */
-#define FMT_AMD		0x00008000u	/* bit 8 of PML4E and PML5E is reserved */
+#define FMT_BIT8_RESERVED 0x00008000u	/* bit 8 of PML4E and PML5E is reserved */
 #define FMT_MAXPHY_SHIFT 20
 #define FMT_MAXPHYADDR(bits) ((u32)(bits) << FMT_MAXPHY_SHIFT)	/* 32..52 */
 
@@ -94,8 +94,8 @@ void fmt_compile(struct page_format *f, u32 mode);
 
 /*
  * Mode words. `cpu` holds what doesn't change while the machine runs, as the guest sees it:
- * FMT_MAXPHYADDR(n) | FMT_GIB | FMT_PSE36 | FMT_AMD. Bits that mean nothing in the mode found are
- * left out, so that equal meaning gives equal words.
+ * FMT_MAXPHYADDR(n) | FMT_GIB | FMT_PSE36 | FMT_BIT8_RESERVED. Bits that mean nothing in the mode
+ * found are left out, so that equal meaning gives equal words.
  */
 /* The CPU's own paging (SDM vol. 3A, "Paging Modes and Control Bits"). EFER.LMA decides on long
  * mode. */

@@ -31,7 +31,7 @@ static u32 table_controls(enum fmt_kind kind, u64 cr4, u64 efer, u32 cpu)
 	case FMT_PAE:
 		return nx;
 	default:
-		return nx | (cpu & (FMT_GIB | FMT_AMD));
+		return nx | (cpu & (FMT_GIB | FMT_BIT8_RESERVED));
 	}
 }
 

@@ -67,7 +67,7 @@ static const struct fmt_field fields_long[] = {
 	{  7,  7, LEAF(2),          MEANS_SIZE,          0,            0 },
 	{  7,  7, LEAF(3),          MEANS_SIZE,          FMT_GIB,      0 },
 	{  8,  8, G_PLACES,         MEANS_IGNORED,       0,            0 }, /* leaves: G */
-	{  8,  8, TABLE(4) | TABLE(5), MEANS_IGNORED,       0,            FMT_AMD },
+	{  8,  8, TABLE(4) | TABLE(5), MEANS_IGNORED,       0,            FMT_BIT8_RESERVED },
 	{  9, 11, ALL,              MEANS_IGNORED,       0,            0 },
 	{ 12, 51, TABLES | LEAF(1), MEANS_ADDRESS,       0,            0 },
 	{ 12, 12, LEAF(2) | LEAF(3), MEANS_IGNORED,       0,            0 }, /* PAT */

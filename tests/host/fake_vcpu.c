@@ -331,14 +331,14 @@ static void fake_policy(void)
 	vm.cpuid.efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	vm.cpuid.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 	vm.cpuid.ext[8].eax = 40;
-	vm.cpuid.paging = FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36 | FMT_AMD;
+	vm.cpuid.paging = FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36 | FMT_BIT8_RESERVED;
 	vm.cpuid.k8 = true;
 }
 
 static void fake_mmu(void)
 {
 	const struct page_format *npt;
-	u32 cpu = FMT_MAXPHYADDR(40) | FMT_GIB | FMT_AMD;
+	u32 cpu = FMT_MAXPHYADDR(40) | FMT_GIB | FMT_BIT8_RESERVED;
 
 	frames_init(&frames, (u64)arena - 0x10000000);
 	assert_true(frames_add(&frames, HPA(0x10000000), FAKE_ARENA));

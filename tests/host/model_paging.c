@@ -12,7 +12,7 @@ enum model_kind { M_NONE, M_32, M_PAE, M_LONG4, M_LONG5, M_EPT4, M_EPT5 };
 struct model {
 	enum model_kind kind;
 	unsigned maxphy;
-	bool pse, pse36, gib, nxe, wp, smep, smap, pke, amd;
+	bool pse, pse36, gib, nxe, wp, smep, smap, pke, bit8;
 	bool npt;			/* nested tables in one of the first four forms */
 	bool ept_2m, xo, mbec, ad;
 };
@@ -122,7 +122,7 @@ static struct model_entry m_decode_long(const struct model *m, unsigned level, u
 		else
 			d.leaf = true;
 	}
-	if (m->amd && level >= 4 && (e & 0x100))
+	if (m->bit8 && level >= 4 && (e & 0x100))
 		d.bad = true;	/* APM: bit 8 of a PML4E or PML5E must be zero */
 	if (d.leaf && level == 2) {
 		d.bad |= m_bits(e, 20, 13) != 0;

@@ -30,7 +30,7 @@ static u32 mode_of(const struct model *m)
 
 	return kind[m->kind] | m->maxphy << 20 | (m->pse || m->ept_2m) << 3 | m->pse36 << 4 |
 	       m->gib << 5 | m->nxe << 6 | m->wp << 7 | m->smep << 8 | m->smap << 9 | m->pke << 10 |
-	       m->npt << 11 | m->xo << 12 | m->mbec << 13 | m->ad << 14 | m->amd << 15;
+	       m->npt << 11 | m->xo << 12 | m->mbec << 13 | m->ad << 14 | m->bit8 << 15;
 }
 
 static unsigned grants(const struct model_entry *d)
@@ -103,9 +103,9 @@ static void test_ordinary_entries(void **state)
 				compare_entries(&m, bases, 3);
 			m = (struct model){ .kind = M_LONG4 + c3, .maxphy = maxphy, .gib = c1,
 					    .nxe = c0,
-					    .pke = c2, .amd = next_random() & 1 };
+					    .pke = c2, .bit8 = next_random() & 1 };
 			compare_entries(&m, bases, 3);
-			m.amd = !m.amd;
+			m.bit8 = !m.bit8;
 			compare_entries(&m, bases, 3);
 		}
 	}
@@ -380,7 +380,7 @@ static u32 expected_mode(u64 cr0, u64 cr4, u64 efer, u32 cpu, bool npt)
 		m.nxe = efer >> 11 & 1;
 	if (m.kind >= M_LONG4) {
 		m.gib = cpu & FMT_GIB;
-		m.amd = cpu & FMT_AMD;
+		m.bit8 = cpu & FMT_BIT8_RESERVED;
 	}
 	m.npt = npt;
 	if (m.kind != M_NONE && !npt) {
@@ -409,7 +409,7 @@ static void test_mode_words(void **state)
 	for (unsigned c = 0; c < 1024; c++)
 		for (unsigned b = 0; b < 8; b++) {
 			u32 cpu = FMT_MAXPHYADDR(39) | (b & 1 ? FMT_GIB : 0) |
-				  (b & 2 ? FMT_PSE36 : 0) | (b & 4 ? FMT_AMD : 0);
+				  (b & 2 ? FMT_PSE36 : 0) | (b & 4 ? FMT_BIT8_RESERVED : 0);
 
 			registers_of(c, &cr0, &cr4, &efer);
 			assert_int_equal(fmt_mode_cpu(cr0, cr4, efer, cpu),

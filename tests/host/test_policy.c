@@ -333,7 +333,7 @@ static void test_registers_follow_features(void **state)
 					       CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE |
 					       CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE);
 	assert_int_equal(vm.cpuid.efer, EFER_SCE | EFER_NXE | EFER_LME | EFER_LMA);
-	assert_int_equal(vm.cpuid.paging, FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36 | FMT_AMD);
+	assert_int_equal(vm.cpuid.paging, FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36 | FMT_BIT8_RESERVED);
 	make_host(false, ~0u);
 	make_policy(1, false);
 	assert_int_equal(vm.cpuid.paging, FMT_MAXPHYADDR(40) | FMT_GIB | FMT_PSE36);

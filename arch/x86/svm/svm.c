@@ -84,8 +84,9 @@ static bool enable_cpu(void)
 /* NPT uses the paging mode of the host (APM vol. 2, "Nested Paging and VMRUN/#VMEXIT"). */
 static u32 stage2_mode(void)
 {
-	u32 cpu = FMT_MAXPHYADDR(cpuid(CPUID_EXT_SIZES, 0).eax & CPUID_X8A_MAXPHYADDR) | FMT_AMD;
+	u32 cpu = FMT_MAXPHYADDR(cpuid(CPUID_EXT_SIZES, 0).eax & CPUID_X8A_MAXPHYADDR);
 
+	cpu |= FMT_BIT8_RESERVED;
 	if (cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_X1D_PAGE1GB)
 		cpu |= FMT_GIB;
 	return fmt_mode_npt(read_cr0(), read_cr4(), rdmsr(MSR_EFER), cpu);
