@@ -198,12 +198,10 @@ static void take_rights(struct reading *r, struct text value)
 
 		if (!parse_rights(one, &range))
 			refuse(r, "rights=%.*s is not BASE+SIZE:LETTERS; write it as "
-			       "rights=16M+4K:r-s-",
-			       shown(one), one.at);
+			       "rights=16M+4K:r-s-", shown(one), one.at);
 		else if ((range.base.v | range.size) % PAGE_SIZE)
 			refuse(r, "rights=%.*s doesn't begin and end at a multiple of 4K; move it "
-			       "to pages",
-			       shown(one), one.at);
+			       "to pages", shown(one), one.at);
 		else if (g->nr_rights == CONFIG_MAX_RIGHTS)
 			refuse(r, "rights= has more than %u ranges; join some", CONFIG_MAX_RIGHTS);
 		else
@@ -254,13 +252,12 @@ static void take_key(struct reading *r, struct text name, struct text value)
 static void take_keys(struct reading *r, struct text rest)
 {
 	while (rest.at < rest.end) {
-		struct text all = rest, word = cut(&rest, ','), value = word, name = cut(&value,
-											 '=');
+		struct text all = rest, word = cut(&rest, ','), value = word;
+		struct text name = cut(&value, '=');
 
 		if (r->initrd) {
 			refuse(r, "\"%.*s\" stands behind initrd, which has no keys; give it to "
-			       "the kernel",
-			       shown(word), word.at);
+			       "the kernel", shown(word), word.at);
 			return;
 		}
 		if (name.end == word.end) {
@@ -315,16 +312,14 @@ static bool take_role(struct reading *r, struct text role)
 
 	if (!text_is(role, "kernel") && !text_is(role, "initrd")) {
 		refuse(r, "\"%.*s\" doesn't say what the module is; write guest=%s,kernel or "
-		       "guest=%s,initrd",
-		       shown(role), role.at, g->name, g->name);
+		       "guest=%s,initrd", shown(role), role.at, g->name, g->name);
 		return false;
 	}
 	r->initrd = text_is(role, "initrd");
 	slot = r->initrd ? &g->initrd : &g->kernel;
 	if (*slot >= 0) {
 		refuse(r, "it has its %.*s already, module %d; give one of the two guests another "
-		       "name",
-		       shown(role), role.at, *slot + 1);
+		       "name", shown(role), role.at, *slot + 1);
 		return false;
 	}
 	*slot = (int)r->module;
@@ -364,10 +359,8 @@ static void parse_module(struct config *c, unsigned module, const char *line)
 	name = cut(&spec, ',');
 	if (!is_name(name)) {
 		snprintf(fault, CONFIG_FAULT_SIZE, "module %u: guest=%.*s is not a name; write 1 "
-			 "to %u "
-			 "letters, digits, dots, dashes or underscores", module + 1, shown(name),
-			 name.at,
-			 CONFIG_NAME_SIZE - 1);
+			 "to %u letters, digits, dots, dashes or underscores", module + 1,
+			 shown(name), name.at, CONFIG_NAME_SIZE - 1);
 		c->nr_faults++;
 		return;
 	}

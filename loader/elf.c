@@ -65,8 +65,8 @@ bool elf_recognise(const struct load_request *req)
 {
 	u8 magic[sizeof(elf_magic)];
 
-	return kernel_read(req, 0, magic, sizeof(magic)) && memcmp(magic, elf_magic,
-								   sizeof(magic)) == 0;
+	return kernel_read(req, 0, magic, sizeof(magic)) &&
+	       memcmp(magic, elf_magic, sizeof(magic)) == 0;
 }
 
 static bool read_header(const struct load_request *req, const struct elf_ident *ident,
@@ -107,13 +107,13 @@ static bool read_segment(const struct load_request *req, const struct elf *elf, 
 		if (!kernel_read(req, at, &e64, sizeof(e64)))
 			return false;
 		*s = (struct elf_segment){ e64.type, e64.offset, e64.vaddr, e64.paddr,
-					    e64.filesz, e64.memsz };
+					   e64.filesz, e64.memsz };
 		return true;
 	}
 	if (!kernel_read(req, at, &e32, sizeof(e32)))
 		return false;
 	*s = (struct elf_segment){ e32.type, e32.offset, e32.vaddr, e32.paddr,
-					    e32.filesz, e32.memsz };
+				   e32.filesz, e32.memsz };
 	return true;
 }
 
@@ -129,13 +129,12 @@ static enum load_status check_header(struct loading *l, struct elf *elf)
 	    (ident.machine != ELF_386 && ident.machine != ELF_X86_64) ||
 	    (ident.type != ELF_EXEC && ident.type != ELF_DYN))
 		return load_refuse(l, LOAD_UNSUPPORTED, "its kernel is an ELF file of class %u, "
-				   "type %u, machine %u, "
-				   "not an x86 executable", ident.class, ident.type, ident.machine);
+				   "type %u, machine %u, not an x86 executable", ident.class,
+				   ident.type, ident.machine);
 	if (elf->phentsize != (elf->is_64 ? sizeof(struct elf64_segment)
 					  : sizeof(struct elf32_segment)))
 		return load_refuse(l, LOAD_BROKEN, "its kernel's ELF program headers have a wrong "
-				   "size of %u bytes",
-				   elf->phentsize);
+				   "size of %u bytes", elf->phentsize);
 	return LOAD_OK;
 }
 
@@ -145,12 +144,11 @@ static enum load_status load_segment(struct loading *l, unsigned i, const struct
 
 	if (s->filesz > s->memsz)
 		return load_refuse(l, LOAD_BROKEN, "its kernel's segment %u has %lu bytes in the "
-				   "file, but %lu in "
-				   "memory", i, s->filesz, s->memsz);
+				   "file, but %lu in memory", i, s->filesz, s->memsz);
 	if (s->filesz && (s->offset > size || s->filesz > size - s->offset))
 		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: segment %u needs %lu "
-				   "bytes at offset "
-				   "%lu, the file has %lu", i, s->filesz, s->offset, size);
+				   "bytes at offset %lu, the file has %lu", i, s->filesz, s->offset,
+				   size);
 	return load_put(l, "its kernel's segment", s->paddr,
 			s->filesz ? (const u8 *)l->req->kernel + s->offset : NULL, s->filesz,
 			s->memsz);
@@ -181,21 +179,18 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 	for (unsigned i = 0; i < elf.phnum; i++) {
 		if (!read_segment(l->req, &elf, i, &s))
 			return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: ELF program "
-					   "header %u of %u "
-					   "lies outside its %lu bytes", i, elf.phnum,
-					   l->req->kernel_size);
+					   "header %u of %u lies outside its %lu bytes", i,
+					   elf.phnum, l->req->kernel_size);
 		if (s.type != PT_LOAD || !s.memsz)
 			continue;
 		status = load_segment(l, i, &s);
 		if (status != LOAD_OK)
 			return status;
-		/* Each segment is in RAM now, so the sum can't wrap before it is found too
-		 * large. */
+		/* Each segment is in RAM, so the sum can't wrap before it is found too large. */
 		total += s.memsz;
 		if (total > l->req->mem)
 			return load_refuse(l, LOAD_NO_ROOM, "its kernel's segments take %lu bytes "
-					   "in all, more than "
-					   "mem=%luK", total, l->req->mem >> 10);
+					   "in all, more than mem=%luK", total, l->req->mem >> 10);
 		extent->low = MIN(extent->low, s.paddr);
 		extent->high = MAX(extent->high, s.paddr + s.memsz);
 		if (!found)
@@ -206,7 +201,6 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 		*entry = elf.entry;
 	if (!found && !found_physical)
 		return load_refuse(l, LOAD_BROKEN, "its kernel's entry point %#lx lies in none of "
-				   "its %u ELF "
-				   "segments", elf.entry, elf.phnum);
+				   "its %u ELF segments", elf.entry, elf.phnum);
 	return LOAD_OK;
 }

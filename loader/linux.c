@@ -115,22 +115,19 @@ static enum load_status read_header(struct loading *l, struct setup_header *h)
 
 	if (!kernel_read(l->req, HEADER_OFFSET, h, sizeof(*h)))
 		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: %lu bytes don't "
-				   "hold the setup "
-				   "header", l->req->kernel_size);
+				   "hold the setup header", l->req->kernel_size);
 	if (h->version < VERSION_MIN)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has boot protocol "
-				   "%u.%02u, older than 2.12",
-				   h->version >> 8, h->version & 0xff);
+				   "%u.%02u, older than 2.12", h->version >> 8, h->version & 0xff);
 	if (!(h->xloadflags & XLF_KERNEL_64) || !(h->loadflags & LOADED_HIGH))
 		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has no 64-bit entry "
-				   "(xloadflags %#x, "
-				   "loadflags %#x); take a 64-bit kernel", h->xloadflags,
-				   h->loadflags);
+				   "(xloadflags %#x, loadflags %#x); take a 64-bit kernel",
+				   h->xloadflags, h->loadflags);
 	end = HEADER_JUMP_END + h->jump_length;
 	if (end < HEADER_END_MIN)
 		return load_refuse(l, LOAD_BROKEN, "its Linux kernel's setup header ends at %#x, "
-				   "too early for boot "
-				   "protocol %u.%02u", end, h->version >> 8, h->version & 0xff);
+				   "too early for boot protocol %u.%02u", end, h->version >> 8,
+				   h->version & 0xff);
 	if (end < HEADER_OFFSET + sizeof(*h))
 		memset((u8 *)h + (end - HEADER_OFFSET), 0, HEADER_OFFSET + sizeof(*h) - end);
 	return LOAD_OK;
@@ -145,9 +142,8 @@ static enum load_status find_payload(struct loading *l, const struct setup_heade
 	/* syssize is rounded up to 16 bytes, the file may not be. */
 	if (p->offset + ENTRY_64 >= size || declared > size - p->offset + 15)
 		return load_refuse(l, LOAD_BROKEN, "its Linux kernel is truncated: its header "
-				   "speaks of %lu bytes, the "
-				   "file has %lu", p->offset + MAX(declared, (u64)ENTRY_64 + 1),
-				   size);
+				   "speaks of %lu bytes, the file has %lu",
+				   p->offset + MAX(declared, (u64)ENTRY_64 + 1), size);
 	p->size = size - p->offset;
 	p->room = MAX((u64)h->init_size, p->size);
 	return LOAD_OK;
@@ -190,9 +186,8 @@ static enum load_status put_initrd(struct loading *l, struct setup_header *h,
 	at = req->initrd_size <= top ? ALIGN_DOWN(top - req->initrd_size, PAGE_SIZE) : 0;
 	if (at < low)
 		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit between "
-				   "its kernel, which ends "
-				   "at %#lx, and %#lx; give it more with mem=", req->initrd_size,
-				   low, top);
+				   "its kernel, which ends at %#lx, and %#lx; give it more with "
+				   "mem=", req->initrd_size, low, top);
 	h->ramdisk_image = (u32)at;
 	h->ramdisk_size = (u32)req->initrd_size;
 	return load_put(l, "its initrd", at, req->initrd, req->initrd_size, req->initrd_size);
@@ -204,8 +199,7 @@ static enum load_status put_cmdline(struct loading *l, struct setup_header *h)
 
 	if (size > h->cmdline_size)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its command line has %lu bytes, its "
-				   "kernel takes %u; shorten it",
-				   size, h->cmdline_size);
+				   "kernel takes %u; shorten it", size, h->cmdline_size);
 	h->cmd_line_ptr = AT_CMDLINE;
 	return load_put(l, "its command line", AT_CMDLINE, l->req->cmdline, size + 1, size + 1);
 }
@@ -228,8 +222,7 @@ static enum load_status put_params(struct loading *l, const struct setup_header 
 static enum load_status put_entry(struct loading *l, unsigned table, unsigned index, u64 entry)
 {
 	return load_put(l, "its page table", AT_TABLES + table * PAGE_SIZE + index * sizeof(entry),
-			&entry,
-			sizeof(entry), sizeof(entry));
+			&entry, sizeof(entry), sizeof(entry));
 }
 
 /* The first 4 GiB, one to one, in pages of 2 MiB: PML4, PDPT, four page directories. */

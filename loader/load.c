@@ -59,14 +59,12 @@ enum load_status load_put(struct loading *l, const char *what, u64 at, const voi
 
 	if (!load_is_ram(l, at, total))
 		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx lies outside its "
-				   "memory "
-				   "(mem=%luK: 0 to 640K, 1M to %luK); give it more",
-				   what, total, at, req->mem >> 10, memory_low_top(req->mem) >> 10);
+				   "memory (mem=%luK: 0 to 640K, 1M to %luK); give it more", what,
+				   total, at, req->mem >> 10, memory_low_top(req->mem) >> 10);
 	if ((size && !slots_write_any(req->slots, GPA(at), from, size)) ||
 	    !clear(req, at + size, total - size))
 		return load_refuse(l, LOAD_NO_ROOM, "%s of %lu bytes at %#lx can't be written: its "
-				   "memory "
-				   "has a hole there", what, total, at);
+				   "memory has a hole there", what, total, at);
 	return LOAD_OK;
 }
 
@@ -98,16 +96,13 @@ static enum load_status unknown(struct loading *l)
 				   "been read");
 	if (kernel_read(l->req, 0, magic, sizeof(magic)) && memcmp(magic, gzip, sizeof(gzip)) == 0)
 		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with "
-				   "gzip; "
-				   "decompress the file", l->req->kernel_size);
+				   "gzip; decompress the file", l->req->kernel_size);
 	if (elf_recognise(l->req))
 		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without "
-				   "a multiboot 1 "
-				   "header; for Linux give the bzImage (vmlinuz)",
+				   "a multiboot 1 header; for Linux give the bzImage (vmlinuz)",
 				   l->req->kernel_size);
 	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage nor "
-			   "a "
-			   "multiboot 1 kernel; check the file", l->req->kernel_size);
+			   "a multiboot 1 kernel; check the file", l->req->kernel_size);
 }
 
 enum load_status load_guest(const struct load_request *req, struct guest_start *out, char *why,
@@ -122,8 +117,7 @@ enum load_status load_guest(const struct load_request *req, struct guest_start *
 	l.nr_ranges = memory_map(req->mem, l.range);
 	if (strlen(req->cmdline) >= LOAD_CMDLINE_SIZE)
 		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more "
-				   "than %u; "
-				   "shorten it", (unsigned long)strlen(req->cmdline),
+				   "than %u; shorten it", (unsigned long)strlen(req->cmdline),
 				   LOAD_CMDLINE_SIZE - 1);
 	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
 		if (!protocols[i]->recognise(req))

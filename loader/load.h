@@ -16,8 +16,7 @@ enum load_status {
 	LOAD_UNKNOWN,		/* not a kernel of a known kind */
 	LOAD_UNSUPPORTED,	/* a kernel that asks for what we don't have */
 	LOAD_BROKEN,		/* truncated, or it contradicts itself */
-	LOAD_NO_ROOM,		/* something lies outside the guest's memory,
-	or doesn't fit into it */
+	LOAD_NO_ROOM,		/* it lies outside the guest's memory, or doesn't fit into it */
 };
 
 struct load_request {

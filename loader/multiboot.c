@@ -35,8 +35,8 @@ struct mb_header {
 struct mb_info {
 	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
 	u32 syms[4];
-	u32 mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name,
-	apm_table;
+	u32 mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name;
+	u32 apm_table;
 	u32 vbe[4];
 } packed_struct;
 
@@ -71,9 +71,10 @@ static bool find_header(const struct load_request *req, struct mb_header *h, u64
 	const u64 fixed = offsetof(struct mb_header, header_addr);
 
 	memset(h, 0, sizeof(*h));
-	for (u64 at = 0; at + fixed <= MB_HEADER_SEARCH && kernel_read(req, at, h,
-								       fixed); at += 4) {
+	for (u64 at = 0; at + fixed <= MB_HEADER_SEARCH; at += 4) {
 		*offset = at;
+		if (!kernel_read(req, at, h, fixed))
+			return false;
 		if (h->magic == MB_HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
 			return true;
 	}
@@ -96,31 +97,28 @@ static enum load_status load_addresses(struct loading *l, const struct mb_header
 
 	if (h->header_addr < h->load_addr || before > offset)
 		return load_refuse(l, LOAD_BROKEN, "its multiboot header at file offset %#lx says "
-				   "address %#x, which "
-				   "doesn't fit load_addr %#x", offset, h->header_addr,
-				   h->load_addr);
+				   "address %#x, which doesn't fit load_addr %#x", offset,
+				   h->header_addr, h->load_addr);
 	from = offset - before;
 	file = l->req->kernel_size - from;
 	size = h->load_end_addr ? (u64)h->load_end_addr - h->load_addr : file;
 	if (h->load_end_addr && h->load_end_addr < h->load_addr)
 		return load_refuse(l, LOAD_BROKEN, "its multiboot header has load_end_addr %#x "
-				   "below load_addr %#x",
-				   h->load_end_addr, h->load_addr);
+				   "below load_addr %#x", h->load_end_addr, h->load_addr);
 	if (size > file)
 		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: it loads %lu bytes "
-				   "from offset %lu, the "
-				   "file has %lu", size, from, l->req->kernel_size);
+				   "from offset %lu, the file has %lu", size, from,
+				   l->req->kernel_size);
 	total = h->bss_end_addr ? (u64)h->bss_end_addr - h->load_addr : size;
 	if (h->bss_end_addr && (h->bss_end_addr < h->load_addr || total < size))
 		return load_refuse(l, LOAD_BROKEN, "its multiboot header has bss_end_addr %#x "
-				   "below the end of what "
-				   "it loads, %#lx", h->bss_end_addr, h->load_addr + size);
+				   "below the end of what it loads, %#lx", h->bss_end_addr,
+				   h->load_addr + size);
 	*extent = (struct extent){ h->load_addr, h->load_addr + total };
 	*entry = h->entry_addr;
 	if (*entry < extent->low || *entry >= extent->high)
 		return load_refuse(l, LOAD_BROKEN, "its entry point %#lx lies outside what it "
-				   "loads, %#lx to %#lx",
-				   *entry, extent->low, extent->high);
+				   "loads, %#lx to %#lx", *entry, extent->low, extent->high);
 	return load_put(l, "its kernel", h->load_addr, (const u8 *)l->req->kernel + from, size,
 			total);
 }
@@ -143,10 +141,8 @@ static enum load_status place_initrd(struct loading *l, u64 after, u64 *at)
 		return LOAD_OK;
 	if (*at > top || req->initrd_size > top - *at)
 		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit: behind "
-				   "its kernel there are "
-				   "%lu (mem=%luK); give it more", req->initrd_size,
-				   *at < top ? top - *at : 0,
-				   req->mem >> 10);
+				   "its kernel there are %lu (mem=%luK); give it more",
+				   req->initrd_size, *at < top ? top - *at : 0, req->mem >> 10);
 	return load_put(l, "its initrd", *at, req->initrd, req->initrd_size, req->initrd_size);
 }
 
@@ -180,9 +176,10 @@ static enum load_status put_data(struct loading *l, u64 at, u64 initrd)
 		.string = (u32)at + (u32)offsetof(struct mb_data, module_name),
 	};
 	for (unsigned i = 0; i < l->nr_ranges; i++)
-		d.mmap[i] = (struct mb_mmap){ sizeof(struct mb_mmap) - sizeof(u32),
-					     l->range[i].base,
-					      l->range[i].size, l->range[i].kind };
+		d.mmap[i] = (struct mb_mmap){
+			sizeof(struct mb_mmap) - sizeof(u32), l->range[i].base, l->range[i].size,
+			l->range[i].kind,
+		};
 	memcpy(d.cmdline + sizeof(KERNEL_WORD) - 1, l->req->cmdline, strlen(l->req->cmdline));
 	return load_put(l, "its multiboot information", at, &d, sizeof(d), sizeof(d));
 }
@@ -195,18 +192,16 @@ static enum load_status load_image(struct loading *l, struct extent *extent, u64
 	if (!find_header(l->req, &h, &offset) ||
 	    ((h.flags & MB_HEADER_ADDRESSES) && !kernel_read(l->req, offset, &h, sizeof(h))))
 		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: its %lu bytes end "
-				   "within the "
-				   "multiboot header", l->req->kernel_size);
+				   "within the multiboot header", l->req->kernel_size);
 	if (h.flags & MB_HEADER_MUST & ~MB_HEADER_KNOWN)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its multiboot header demands features "
-				   "%#x, which there "
-				   "aren't", h.flags & MB_HEADER_MUST & ~MB_HEADER_KNOWN);
+				   "%#x, which there aren't",
+				   h.flags & MB_HEADER_MUST & ~MB_HEADER_KNOWN);
 	if (h.flags & MB_HEADER_ADDRESSES)
 		return load_addresses(l, &h, offset, extent, entry);
 	if (!elf_recognise(l->req))
 		return load_refuse(l, LOAD_BROKEN, "its kernel has a multiboot header without "
-				   "addresses at file "
-				   "offset %#lx, but is no ELF file", offset);
+				   "addresses at file offset %#lx, but is no ELF file", offset);
 	return elf_load(l, extent, entry);
 }
 
@@ -222,8 +217,8 @@ static enum load_status load(struct loading *l)
 	data = place_data(&kernel);
 	if (entry >= MEMORY_GAP_END || data >= MEMORY_GAP)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its kernel, entered at %#lx and ending at "
-				   "%#lx, isn't below "
-				   "3 GiB, as multiboot needs it", entry, kernel.high);
+				   "%#lx, isn't below 3 GiB, as multiboot needs it", entry,
+				   kernel.high);
 	status = place_initrd(l, MAX(kernel.high, data + sizeof(struct mb_data)), &initrd);
 	if (status != LOAD_OK)
 		return status;

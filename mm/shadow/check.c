@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The invariant checker of the mmu. Compiled in always; asks nothing of the code that it checks
- * but the meaning of entries (mm/format). What must hold: 1. the pool's numbers are right, and
- * every page is in the one list of its state 2. a page that isn't live has an empty table and
- * nothing leads to it 3. a link leads to a live page whose gfn and role are those that belong
- * there; links are counted 4. entries that aren't present are 0, and the others are counted 5. a
- * live page is in the hash once, and is a root or linked 6. a leaf maps what its slot says, with
- * no right more (unless the slots have changed since)
+ * but the meaning of entries (mm/format). What must hold:
+ *
+ *  1. The pool's numbers are right, and every page is in the one list of its state.
+ *  2. A page that isn't live has an empty table, and nothing leads to it.
+ *  3. A link leads to a live page whose gfn and role are those that belong there; links are counted.
+ *  4. Entries that aren't present are 0, and the others are counted.
+ *  5. A live page is in the hash once, and is a root or linked.
+ *  6. A leaf maps what its slot says, with no right more (unless the slots have changed since).
  */
 #include "include/assert.h"
 #include "lib/printf.h"

@@ -2,9 +2,13 @@
 /*
  * Owns the memory of a VM's tables. It comes from the frame allocator in aligned chunks, whose
  * first frame describes the tables in the others: so a table's address leads to its description
- * without a search: hpa:   | chunk, 64 KiB aligned | frame in it, 1..15 | offset | A page that
- * left the tables is held back until every CPU was flushed, and its table is empty from the moment
- * on when it is held.
+ * without a search:
+ *
+ *  hpa:  63                   16 15             12 11      0
+ *       | chunk, 64 KiB aligned | frame in it, 1..15 | offset |
+ *
+ * A page that left the tables is held back until every CPU was flushed, and its table is empty
+ * from the moment on when it is held.
  */
 #include "mm/shadow/pool.h"
 
