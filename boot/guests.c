@@ -370,11 +370,11 @@ static void print_capabilities(void)
 {
 	const struct backend_caps *c = backend->caps;
 
-	kprintf("%s: %u TLB tags;%s%s%s%s%s%s%s%s", backend->name, c->tags,
+	kprintf("%s: %u TLB tags;%s%s%s%s%s%s%s%s%s", backend->name, c->tags,
 		c->nested_paging ? " nested-paging" : "", c->nrip ? " nrip" : "", c->decode ? " decode-assists" : "",
 		c->clean_bits ? " clean-bits" : "", c->flush_by_tag ? " flush-by-tag" : "",
 		c->shadow_load ? " shadow-load" : "", c->xsetbv_exit ? " xsetbv-exit" : "",
-		c->rdtscp_exit ? " rdtscp-exit" : "");
+		c->rdtscp_exit ? " rdtscp-exit" : "", c->dr7_clear ? " dr7-clear" : "");
 }
 
 static unsigned create_all(const struct boot_info *boot)

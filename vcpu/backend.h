@@ -17,6 +17,7 @@ struct backend_caps {
 	bool shadow_load;		/* entry loads the interrupt shadow */
 	bool xsetbv_exit, rdtscp_exit;
 	bool vnmi;
+	bool dr7_clear;			/* an exit switches the guest's breakpoints off */
 	bool pdptr_in_memory;		/* with nested paging the CPU reads PDPTEs from memory at each walk */
 	u32 tags;			/* TLB tags (ASIDs, VPIDs) */
 };

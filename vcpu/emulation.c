@@ -287,6 +287,15 @@ static enum emulate_status system(void *ctx, const struct insn *insn, struct emu
 		cr0 = (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
 		      (action->value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
 		return vcpu_write_cr0(v, cr0) ? EMULATE_OK : general_protection(fault);
+	case OP_MOV_TO_DR:
+		if (insn->reg != 7 && insn->reg != 5)
+			return EMULATE_UNHANDLED;
+		if (action->value >> 32)
+			return general_protection(fault);
+		ctx_need(v, CTX_DR);
+		v->cur->dr7 = (action->value & ~(u64)DR7_ZERO) | DR7_FIXED;
+		ctx_dirty(v, CTX_DR);
+		return EMULATE_OK;
 	case OP_INVLPG:
 		vcpu_request(v, REQUEST_FLUSH);
 		return EMULATE_OK;

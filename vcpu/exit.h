@@ -46,7 +46,7 @@
 	KIND(CLTS,         "CLTS",               handle_cr,          L1_FIRST) \
 	KIND(LMSW,         "LMSW",               handle_cr,          L1_FIRST) \
 	KIND(SMSW,         "SMSW",               handle_cr,          L1_FIRST) \
-	KIND(DR_ACCESS,    "DR access",          handle_unwanted,    L1_FIRST) \
+	KIND(DR_ACCESS,    "DR access",          handle_dr,          L1_FIRST) \
 	KIND(IO,           "I/O",                handle_io,          L1_FIRST) \
 	KIND(MSR,          "MSR",                handle_msr,         L1_FIRST) \
 	KIND(DESC_TABLE,   "descriptor table",   handle_unwanted,    L1_FIRST) \

@@ -190,6 +190,12 @@ static enum handled handle_cr(struct vcpu *v)
 	return resume_advanced(v);
 }
 
+/* MOV to DR7, where an exit would leave the guest's breakpoints on (see init_controls()). */
+static enum handled handle_dr(struct vcpu *v)
+{
+	return emulate_one(v);
+}
+
 static enum handled handle_iret(struct vcpu *v)
 {
 	events_iret(v);

@@ -10,6 +10,7 @@
 #include "arch/x86/machine_check.h"
 #include "arch/x86/percpu.h"
 #include "include/assert.h"
+#include "include/x86/cr.h"
 #include "include/x86/exception.h"
 
 #define NR_VECTORS	256
@@ -109,6 +110,18 @@ static void dispatch_irq(u8 vector)
 	apic_eoi();
 }
 
+/*
+ * Plinth sets no breakpoints and steps through nothing of its own: a #DB here is a leftover of a guest's. CPUs
+ * clear DR7 at an exit, emulators may not, or let a guest's single step come late.
+ */
+static void forget_breakpoints(struct trap_frame *frame)
+{
+	write_dr7(DR7_FIXED);
+	write_dr6(DR6_FIXED);
+	frame->rflags &= ~RFLAGS_TF;
+	frame->rflags |= RFLAGS_RF;	/* an instruction breakpoint faults before its instruction */
+}
+
 void trap_dispatch(struct trap_frame *frame)
 {
 	void (*on_nmi)(struct trap_frame *frame);
@@ -121,6 +134,10 @@ void trap_dispatch(struct trap_frame *frame)
 		on_nmi = __atomic_load_n(&nmi_handler, __ATOMIC_ACQUIRE);
 		if (on_nmi)
 			on_nmi(frame);
+		return;
+	}
+	if (frame->vector == EXC_DB) {
+		forget_breakpoints(frame);
 		return;
 	}
 	if (frame->vector == EXC_MC)

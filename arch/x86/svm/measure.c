@@ -15,7 +15,7 @@
 #include "include/x86/msr.h"
 #include "lib/string.h"
 
-extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[];
+extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[], measure_dr7[];
 
 static void prepare(struct vmcb *vmcb, const u8 *code)
 {
@@ -78,5 +78,9 @@ void svm_measure(struct backend_caps *caps)
 	vmcb->int_state = VMCB_INT_STATE_SHADOW;
 	vmcb->rflags |= RFLAGS_IF;
 	caps->shadow_load = run(vmcb) == SVM_EXIT_VINTR && vmcb->rip != (u64)measure_shadow;
+	write_dr0(0);
+	prepare(vmcb, measure_dr7);
+	caps->dr7_clear = run(vmcb) == SVM_EXIT_VMMCALL && !(read_dr7() & DR7_ENABLES);
+	write_dr7(DR7_FIXED);
 	frames_free(&host_frames, page, 1);
 }

@@ -4,7 +4,7 @@
  * svm_measure(). They touch no memory.
  */
 	.text
-	.globl	measure_cpuid, measure_xsetbv, measure_rdtscp, measure_shadow
+	.globl	measure_cpuid, measure_xsetbv, measure_rdtscp, measure_shadow, measure_dr7
 measure_cpuid:
 	cpuid
 	vmmcall
@@ -19,5 +19,9 @@ measure_rdtscp:
 measure_shadow:
 	nop
 	nop
+	vmmcall
+measure_dr7:
+	mov	$0x401, %eax	/* an instruction breakpoint at DR0 */
+	mov	%rax, %dr7
 	vmmcall
 	.section .note.GNU-stack, "", @progbits
