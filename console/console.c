@@ -65,13 +65,6 @@ static void write_line(const char *before, const char *text, size_t n)
 	write_raw("\r\n", 2);
 }
 
-void console_write(const char *text, size_t n)
-{
-	spin_lock(&console.lock);
-	write_raw(text, n);
-	spin_unlock(&console.lock);
-}
-
 static void write_message(const char *message)
 {
 	while (*message) {

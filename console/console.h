@@ -23,9 +23,6 @@ void console_init(const struct boot_info *info, u8 *memory);
 bool must_check console_screen_memory(hpa_t *base, u64 *size);
 void console_screen_move(void *memory);
 
-/* Bytes as they are, to COM1 and to the screen. */
-void console_write(const char *text, size_t n);
-
 /* Whole lines of the hypervisor, of at most 1000 characters in all: each gets the prefix, the last one a
  * newline if it has none; if the cursor stands behind a guest's unfinished line, a newline goes first. */
 printf_like(1, 2) void kprintf(const char *format, ...);

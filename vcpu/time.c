@@ -30,7 +30,8 @@ void vcpu_set_tsc(struct vcpu *v, u64 value)
 	vcpu_request(v, REQUEST_CONTROLS);
 }
 
-/* Sets this CPU's timer, if what the devices wait for has changed. */
+/* Sets this CPU's timer, if what the devices wait for has changed: to that, or to the next try at handing over
+ * typed bytes, whichever comes first. */
 static void set_timer(struct vm *vm)
 {
 	u64 next = board_next_event(&vm->board);
@@ -38,6 +39,8 @@ static void set_timer(struct vm *vm)
 	if (likely(next == vm->next_event))
 		return;
 	vm->next_event = next;
+	if (unlikely(vm->input.head != vm->input.tail))
+		next = MIN(next, vm->input.retry);
 	if (next == CLOCK_NEVER)
 		timer_disarm();
 	else
@@ -138,10 +141,9 @@ void vcpu_run_devices(struct vcpu *v)
 	board_tick(&vm->board, now);
 	if (unlikely(vm->input.head != vm->input.tail))
 		feed_input(vm, now);
+	vm->input.retry = now + INPUT_RETRY_NS;
 	vm->next_event = 0;		/* the timer has run out or was for somebody else: set it anew */
 	set_timer(vm);
-	if (unlikely(vm->input.head != vm->input.tail))
-		timer_arm(rdtsc() + ns_to_tsc(INPUT_RETRY_NS));
 }
 
 bool vcpu_interrupt_pending(struct vcpu *v)

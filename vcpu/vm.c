@@ -45,11 +45,17 @@ static void init_controls(struct vcpu *v)
 
 /* --- What the devices ask of the vCPUs (called with the board locked). --- */
 
+/* Under which name its output goes out: a sole guest's goes as it is. */
+static const char *console_name(const struct vm *vm)
+{
+	return vm->sole ? NULL : vm->name;
+}
+
 static void on_console_out(void *ctx, const u8 *bytes, size_t n)
 {
 	struct vm *vm = ctx;
 
-	console_guest_write(vm->sole ? NULL : vm->name, bytes, n);
+	console_guest_write(console_name(vm), bytes, n);
 }
 
 static void on_debug_out(void *ctx, u8 byte)
@@ -131,7 +137,9 @@ static bool on_mmu_flush(void *ctx, u64 epoch)
 	struct vm *vm = ctx;
 	u64 wanted = ask_for_flush(vm);
 
-	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. */
+	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. While the two words
+	 * don't belong together nobody waits: mmu_epoch_wanted never comes back to an old number. */
+	__atomic_store_n(&vm->mmu_epoch_wanted, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vm->mmu_epoch, epoch, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vm->mmu_epoch_wanted, wanted, __ATOMIC_SEQ_CST);
 	return is_flushed(vm, wanted) &&
@@ -143,13 +151,14 @@ static const struct mmu_ops mmu_ops = { .flush = on_mmu_flush };
 
 void vm_flush_done(struct vm *vm)
 {
-	u64 wanted = __atomic_load_n(&vm->mmu_epoch_wanted, __ATOMIC_SEQ_CST);
+	u64 wanted = __atomic_load_n(&vm->mmu_epoch_wanted, __ATOMIC_SEQ_CST), epoch;
 
 	if (likely(!wanted) || !is_flushed(vm, wanted))
 		return;
+	epoch = __atomic_load_n(&vm->mmu_epoch, __ATOMIC_SEQ_CST);
 	if (__atomic_compare_exchange_n(&vm->mmu_epoch_wanted, &wanted, 0, false, __ATOMIC_SEQ_CST,
 					__ATOMIC_SEQ_CST))
-		mmu_flushed(&vm->mmu, vm->mmu_epoch);
+		mmu_flushed(&vm->mmu, epoch);
 }
 
 void vm_flush(struct vm *vm, struct vcpu *self)
@@ -169,13 +178,13 @@ void vm_end(struct vm *vm, enum vm_end how, u32 value)
 
 	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
-	vm->exit_value = value;
+	console_guest_end(console_name(vm));
 	if (how == VM_POWERED_OFF)
 		kprintf("guest %s: ended: powered off", vm->name);
 	else if (how == VM_RESET)
 		kprintf("guest %s: ended: reset", vm->name);
 	else if (how == VM_DEBUG_EXIT)
-		kprintf("guest %s: ended: debug exit %#04x", vm->name, value);
+		kprintf("guest %s: ended: debug exit 0x%02x", vm->name, value);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_kick(vm->vcpu[i], REQUEST_END);
 }
@@ -190,6 +199,7 @@ void vm_kill(struct vcpu *v, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
+	console_guest_end(console_name(v->vm));
 	kprintf("guest %s: ended: killed: %s", v->vm->name, why);
 	report_vcpu(v);
 	vm_end(v->vm, VM_KILLED, 0);
@@ -314,9 +324,4 @@ void vm_destroy(struct vm *vm)
 	}
 	mmu_vm_destroy(&vm->mmu);
 	give_back(vm, sizeof(*vm));
-}
-
-u64 vm_overhead(const struct vm *vm)
-{
-	return ALIGN_UP(sizeof(*vm), PAGE_SIZE) + vm->nr_vcpus * ALIGN_UP(sizeof(struct vcpu), PAGE_SIZE);
 }

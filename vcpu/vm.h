@@ -42,6 +42,7 @@ struct vm_input {
 	struct spinlock lock;
 	u32 head, tail;
 	u8 ring[VM_INPUT_SIZE];
+	u64 retry;		/* when the UART is asked again, in ns of the guest's clock */
 	void (*drained)(void);	/* called when the UART has taken the last one */
 };
 
@@ -61,12 +62,11 @@ struct vm {
 	unsigned nr_vcpus;
 	struct vcpu *vcpu[VM_MAX_VCPUS];
 	u64 start_tsc;		/* of the host, when the guest's clock read 0 */
-	u64 next_event;		/* in ns of the guest's clock: what the host's timer was last set to */
+	u64 next_event;		/* of the devices, in ns of the guest's clock, as the host's timer was last set */
 	u64 flush_wanted;	/* number of flushes asked for so far; see vcpu->flush_acked */
 	/* The mmu waits for its flush mmu_epoch, which is ours of number mmu_epoch_wanted; 0: it doesn't. */
 	u64 mmu_epoch, mmu_epoch_wanted;
 	u32 state;		/* enum vm_end, atomic: whoever moves it from VM_RUNS reports */
-	u32 exit_value;		/* VM_DEBUG_EXIT */
 	bool sole;		/* the only guest: its console output is passed on as it comes */
 	u32 nr_running;		/* vCPUs that haven't left vcpu_run() yet */
 };
@@ -86,9 +86,6 @@ struct vm *vm_create(const struct vm_config *config);
 
 /* Takes a guest apart that doesn't run. Its slots' memory is its maker's. */
 void vm_destroy(struct vm *vm);
-
-/* Bytes that the guest takes beside its memory and its page tables. */
-u64 vm_overhead(const struct vm *vm);
 
 /* The guest's clock: nanoseconds since it was started. */
 u64 vm_now(const struct vm *vm);
