@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Puts the parts together, in the order in which they need each other. */
 #include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
 #include "arch/x86/image.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/machine.h"
@@ -23,17 +24,11 @@ static struct options options;
 
 void boot_main(u32 magic, u32 info);
 
-static noreturn_fn void halt(void)
-{
-	for (;;)
-		asm volatile("cli; hlt");
-}
-
 /* For what the machine or its user can change: a sentence that stays on the screen. */
 static noreturn_fn void cannot_start(const char *why)
 {
 	kprintf("cannot start: %s", why);
-	halt();
+	cpu_halt();
 }
 
 /* The early page tables map 4 GiB; a screen may lie above them. */
@@ -84,12 +79,11 @@ static void read_options(void)
 /* After the last guest, or with none. */
 static noreturn_fn void end(void)
 {
-	if (options.stay_at_end) {
-		halt();
-	}
+	if (options.stay_at_end)
+		cpu_halt();
 	machine_power_off();
 	kprintf("this machine can't be switched off by software; it can be switched off now");
-	halt();
+	cpu_halt();
 }
 
 static void run_guests(void)

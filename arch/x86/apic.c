@@ -144,11 +144,6 @@ void apic_send(u32 id, u8 vector)
 	send(id, APIC_FIXED << APIC_DELIVERY_SHIFT | APIC_ICR_ASSERT | vector);
 }
 
-void apic_send_nmi(u32 id)
-{
-	send(id, APIC_NMI << APIC_DELIVERY_SHIFT | APIC_ICR_ASSERT);
-}
-
 void apic_send_nmi_to_others(void)
 {
 	send(0, APIC_NMI << APIC_DELIVERY_SHIFT | APIC_ICR_ASSERT | APIC_ICR_OTHERS);

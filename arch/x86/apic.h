@@ -25,7 +25,6 @@ void apic_eoi(void);
 
 /* Interrupts to another CPU. */
 void apic_send(u32 id, u8 vector);
-void apic_send_nmi(u32 id);
 void apic_send_nmi_to_others(void);
 void apic_send_init(u32 id);
 void apic_send_startup(u32 id, u8 page);

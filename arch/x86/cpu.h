@@ -73,91 +73,36 @@ static inline u64 rdtsc_ordered(void)
 	return rdtsc();
 }
 
-static inline u64 read_cr0(void)
-{
-	u64 v;
-
-	asm volatile("mov %%cr0, %0" : "=r"(v));
-	return v;
-}
-
-static inline u64 read_cr2(void)
-{
-	u64 v;
-
-	asm volatile("mov %%cr2, %0" : "=r"(v));
-	return v;
-}
-
-static inline u64 read_cr3(void)
-{
-	u64 v;
-
-	asm volatile("mov %%cr3, %0" : "=r"(v));
-	return v;
-}
-
-static inline u64 read_cr4(void)
-{
-	u64 v;
-
-	asm volatile("mov %%cr4, %0" : "=r"(v));
-	return v;
-}
-
-static inline u64 read_cr8(void)
-{
-	u64 v;
-
-	asm volatile("mov %%cr8, %0" : "=r"(v));
-	return v;
-}
-
-static inline void write_cr0(u64 v)
-{
-	asm volatile("mov %0, %%cr0" : : "r"(v) : "memory");
-}
-
-static inline void write_cr2(u64 v)
-{
-	asm volatile("mov %0, %%cr2" : : "r"(v) : "memory");
-}
-
-static inline void write_cr3(u64 v)
-{
-	asm volatile("mov %0, %%cr3" : : "r"(v) : "memory");
-}
-
-static inline void write_cr4(u64 v)
-{
-	asm volatile("mov %0, %%cr4" : : "r"(v) : "memory");
-}
-
-static inline void write_cr8(u64 v)
-{
-	asm volatile("mov %0, %%cr8" : : "r"(v) : "memory");
-}
-
-#define DEFINE_DEBUG_REGISTER(n)					\
-static inline u64 read_dr##n(void)					\
+#define DEFINE_READ(name)						\
+static inline u64 read_##name(void)					\
 {									\
 	u64 v;								\
 									\
-	asm volatile("mov %%dr" #n ", %0" : "=r"(v));			\
+	asm volatile("mov %%" #name ", %0" : "=r"(v));			\
 	return v;							\
-}									\
-static inline void write_dr##n(u64 v)					\
+}
+#define DEFINE_WRITE(name)						\
+static inline void write_##name(u64 v)					\
 {									\
-	asm volatile("mov %0, %%dr" #n : : "r"(v));			\
+	asm volatile("mov %0, %%" #name : : "r"(v) : "memory");		\
 }
 
-DEFINE_DEBUG_REGISTER(0)
-DEFINE_DEBUG_REGISTER(1)
-DEFINE_DEBUG_REGISTER(2)
-DEFINE_DEBUG_REGISTER(3)
-DEFINE_DEBUG_REGISTER(6)
-DEFINE_DEBUG_REGISTER(7)
-#undef DEFINE_DEBUG_REGISTER
+DEFINE_READ(cr0)
+DEFINE_READ(cr2)
+DEFINE_READ(cr3)
+DEFINE_READ(cr4)
+DEFINE_WRITE(cr0)
+DEFINE_WRITE(cr3)
+DEFINE_WRITE(cr4)
+DEFINE_WRITE(dr0)
+DEFINE_WRITE(dr1)
+DEFINE_WRITE(dr2)
+DEFINE_WRITE(dr3)
+DEFINE_READ(dr7)
+DEFINE_WRITE(dr6)
+DEFINE_WRITE(dr7)
+#undef DEFINE_READ
+#undef DEFINE_WRITE
 
 /* CR4.OSXSAVE must be set; #GP on a combination of bits that the CPU refuses. */
 static inline u64 read_xcr(u32 index)
@@ -171,14 +116,6 @@ static inline u64 read_xcr(u32 index)
 static inline void write_xcr(u32 index, u64 value)
 {
 	asm volatile("xsetbv" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)));
-}
-
-static inline u64 read_rflags(void)
-{
-	u64 v;
-
-	asm volatile("pushfq; pop %0" : "=r"(v) : : "memory");
-	return v;
 }
 
 static inline u8 in8(u16 port)
@@ -251,16 +188,6 @@ static inline void mmio_write32(void *at, u32 v)
 	*(volatile u32 *)at = v;
 }
 
-static inline void invlpg(const void *at)
-{
-	asm volatile("invlpg (%0)" : : "r"(at) : "memory");
-}
-
-static inline void wbinvd(void)
-{
-	asm volatile("wbinvd" : : : "memory");
-}
-
 static inline void cpu_pause(void)
 {
 	asm volatile("pause" : : : "memory");
@@ -325,29 +252,4 @@ static inline void lldt(u16 selector)
 static inline void ltr(u16 selector)
 {
 	asm volatile("ltr %0" : : "r"(selector) : "memory");
-}
-
-#define DEFINE_SEGMENT_REGISTER(name)					\
-static inline u16 read_##name(void)					\
-{									\
-	u16 v;								\
-									\
-	asm volatile("mov %%" #name ", %0" : "=r"(v));			\
-	return v;							\
-}
-
-DEFINE_SEGMENT_REGISTER(cs)
-DEFINE_SEGMENT_REGISTER(ds)
-DEFINE_SEGMENT_REGISTER(es)
-DEFINE_SEGMENT_REGISTER(fs)
-DEFINE_SEGMENT_REGISTER(gs)
-DEFINE_SEGMENT_REGISTER(ss)
-#undef DEFINE_SEGMENT_REGISTER
-
-static inline u16 read_tr(void)
-{
-	u16 v;
-
-	asm volatile("str %0" : "=r"(v));
-	return v;
 }

@@ -163,17 +163,6 @@ bool paging_map(u64 virt, hpa_t phys, u64 size, unsigned flags)
 	return done;
 }
 
-bool paging_unmap(u64 virt)
-{
-	bool done;
-
-	spin_lock(&lock);
-	done = host_table_unmap(&table, virt);
-	spin_unlock(&lock);
-	flush_tlb();
-	return done;
-}
-
 static void *map_keeping(hpa_t at, u64 size, unsigned flags)
 {
 	u64 base = ALIGN_DOWN(at.v, PAGE_SIZE), end;
@@ -194,20 +183,4 @@ void *map_mmio(hpa_t at, u64 size)
 const void *map_firmware(hpa_t at, u64 size)
 {
 	return map_keeping(at, size, 0);
-}
-
-bool paging_is_mapped(const void *p, u64 size)
-{
-	u64 start = ALIGN_DOWN((u64)p, PAGE_SIZE);
-	u64 last = (u64)p + size - 1;
-	hpa_t phys;
-
-	/* Only the upper half is ours, and nothing in its last page. */
-	if (!size || !table.root.v || start < DIRECT_MAP || last < start || last >= -PAGE_SIZE)
-		return false;
-	for (u64 at = start; at <= last; at += PAGE_SIZE) {
-		if (!host_table_lookup(&table, at, &phys))
-			return false;
-	}
-	return true;
 }

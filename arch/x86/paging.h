@@ -20,7 +20,6 @@ void paging_setup_cpu(void);
 /* Adds a mapping for all CPUs; arguments as host_table_map(). Where larger pages must be split or
  * mappings are replaced, only this CPU's TLB is flushed. False: no memory. */
 bool must_check paging_map(u64 virt, hpa_t phys, u64 size, unsigned flags);
-bool must_check paging_unmap(u64 virt);
 
 /* Maps device memory, uncached, where it isn't mapped yet, and gives its pointer, which is
  * phys_to_virt(at). NULL: out of the direct map's reach, or no memory for tables. */
@@ -28,6 +27,3 @@ void *must_check map_mmio(hpa_t at, u64 size);
 
 /* The same for what firmware left in memory, ACPI tables above all: cached, read-only unless it is RAM. */
 const void *must_check map_firmware(hpa_t at, u64 size);
-
-/* Whether [p, p + size) is mapped, for who follows pointers that may be wrong (a panic). */
-bool paging_is_mapped(const void *p, u64 size);

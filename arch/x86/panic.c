@@ -5,6 +5,7 @@
 
 #include "arch/x86/cpu.h"
 #include "arch/x86/image.h"
+#include "arch/x86/machine_check.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/trap.h"
 #include "console/console.h"
@@ -12,9 +13,9 @@
 #include "include/version.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
+#include "include/x86/msr.h"
 #include "lib/printf.h"
 
-#define MSR_EFER	0xc0000080u
 #define MAX_FRAMES	32
 #define MESSAGE_SIZE	256
 #define STOP_PAUSES	20000u	/* some hundred microseconds */
@@ -42,12 +43,6 @@ static const char *const exception_name[32] = {
 static unsigned cpu_number(void)
 {
 	return has_this_cpu() ? this_cpu()->index : NO_CPU;
-}
-
-static noreturn_fn void halt(void)
-{
-	for (;;)
-		asm volatile("cli; hlt");
 }
 
 /* Reads 8 bytes that may not be mapped; trap.c goes on at 2 if they aren't. */
@@ -133,7 +128,7 @@ static bool enter_panic(const char *message)
 		return true;
 	}
 	if (!__atomic_load_n(&panic_cpu_set, __ATOMIC_ACQUIRE) || cpu != panic_cpu || depth++)
-		halt();
+		cpu_halt();
 	console_break_lock();
 	kprintf("PANIC inside the panic's report: %s", message);
 	return false;
@@ -144,7 +139,7 @@ static noreturn_fn void leave_panic(void)
 	kprintf("--- end of panic report ---");
 	if (reset_machine)
 		reset_machine();
-	halt();
+	cpu_halt();
 }
 
 static void print_cpu(void)
@@ -179,6 +174,8 @@ static noreturn_fn void report(const char *message, const struct trap_frame *fra
 	if (frame)
 		print_registers(frame);
 	print_control_registers();
+	if (frame && frame->vector == EXC_MC)
+		machine_check_report();
 	kprintf("backtrace:");
 	if (frame)
 		print_address(frame->rip, 0);
@@ -236,7 +233,7 @@ void panic_trap(const struct trap_frame *frame)
 static void on_nmi(struct trap_frame *frame)
 {
 	if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE) && cpu_number() != panic_cpu)
-		halt();
+		cpu_halt();
 	panic_trap(frame);
 }
 

@@ -41,7 +41,6 @@ struct percpu {
 	u32 apic_id;
 	bool online;
 	void *vcpu;		/* the vCPU that runs here, or NULL */
-	void *backend;		/* what the backend keeps for this CPU */
 	struct {
 		u32 state;	/* enum work_state */
 		void (*fn)(void *arg);

@@ -28,7 +28,6 @@
 #define POLL_US			10
 
 static unsigned nr_online = 1;
-static bool stopping;
 
 unsigned smp_count(void)
 {
@@ -86,20 +85,6 @@ void smp_kick(unsigned cpu)
 {
 	if (cpu < smp_count())
 		apic_send(percpu_of(cpu)->apic_id, VECTOR_KICK);
-}
-
-static void stop_on_nmi(struct trap_frame *frame)
-{
-	if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
-		cpu_halt();
-}
-
-void smp_stop_others(void)
-{
-	nmi_set_handler(stop_on_nmi);
-	__atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
-	if (smp_count() > 1)
-		apic_send_nmi_to_others();
 }
 
 /* Where a CPU comes out of the trampoline, on its main stack. */

@@ -25,8 +25,5 @@ bool smp_is_busy(unsigned cpu);
 /* Gets a CPU out of HLT, or out of its guest, once: a request that was stored before is seen after it. */
 void smp_kick(unsigned cpu);
 
-/* Stops all other CPUs for good, whatever they do (a panic, the end). */
-void smp_stop_others(void);
-
 /* Runs what other CPUs, or this one, give it to do, and sleeps in between. */
 void noreturn_fn smp_idle(void);

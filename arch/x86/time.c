@@ -39,7 +39,6 @@ struct sample {
 };
 
 u64 tsc_khz;
-static u64 start_tsc;
 u64 ns_per_tick;		/* with 32 fractional bits */
 static u64 ticks_per_ns;	/* with 32 fractional bits */
 static struct acpi_register pm_timer;
@@ -163,7 +162,6 @@ bool time_init(const struct acpi_info *tables)
 		return false;
 	ns_per_tick = (NS_PER_MS << 32) / khz;
 	ticks_per_ns = (khz << 32) / NS_PER_MS;
-	start_tsc = rdtsc();
 	tsc_khz = khz;
 	return true;
 }
@@ -171,11 +169,6 @@ bool time_init(const struct acpi_info *tables)
 u64 ns_to_tsc(u64 ns)
 {
 	return (u64)((unsigned __int128)ns * ticks_per_ns >> 32) + 1;
-}
-
-u64 time_ns(void)
-{
-	return tsc_to_ns(rdtsc() - start_tsc);
 }
 
 void udelay(u64 us)

@@ -25,8 +25,5 @@ static inline u64 tsc_to_ns(u64 ticks)
 
 u64 ns_to_tsc(u64 ns);	/* rounded up */
 
-/* Nanoseconds since time_init(). */
-u64 time_ns(void);
-
 /* Waits at least `us` microseconds. Before time_init(), roughly. */
 void udelay(u64 us);

@@ -7,7 +7,6 @@
 
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
-#include "arch/x86/machine_check.h"
 #include "arch/x86/percpu.h"
 #include "include/assert.h"
 #include "include/x86/cr.h"
@@ -140,11 +139,8 @@ void trap_dispatch(struct trap_frame *frame)
 		forget_breakpoints(frame);
 		return;
 	}
-	if (frame->vector == EXC_MC)
-		machine_check_report();
-	else if (fix_up(frame))
-		return;
-	panic_trap(frame);
+	if (frame->vector == EXC_MC || !fix_up(frame))
+		panic_trap(frame);
 }
 
 bool rdmsr_safe(u32 msr, u64 *value)
