@@ -117,6 +117,7 @@ void svm_pass_msr(struct vcpu *v, u32 index, bool read, bool write)
 	assert(bit >= 0);
 	b->msrpm[bit / 8] &= ~(3u << bit % 8);
 	b->msrpm[bit / 8] |= ((read ? 0 : 1) | (write ? 0 : 2)) << bit % 8;
+	b->vmcb->clean &= ~(u32)VMCB_CLEAN_IOPM;	/* the maps' addresses; perhaps what the CPU keeps of them */
 }
 
 void svm_set_root(struct vcpu *v)

@@ -23,7 +23,8 @@ static void prepare(struct vmcb *vmcb, const u8 *code)
 
 	memset(vmcb, 0, sizeof(*vmcb));
 	vmcb->intercept[INTERCEPT_EXCEPTION] = ~0u;
-	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_SHUTDOWN | SVM_INTERCEPT_CPUID;
+	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SHUTDOWN |
+					   SVM_INTERCEPT_CPUID;
 	vmcb->intercept[INTERCEPT_MISC2] = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL |
 					   SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_XSETBV;
 	vmcb->iopm_base_pa = svm_iopm_pa;
@@ -47,11 +48,15 @@ static void prepare(struct vmcb *vmcb, const u8 *code)
 	vmcb->rip = (u64)code;
 }
 
+/* To the first exit that isn't an interrupt of the host, which has no stack in this guest. */
 static u64 run(struct vmcb *vmcb)
 {
 	u64 gpr[NR_GPRS] = { 0 };
 
-	svm_enter(gpr, virt_to_phys(vmcb).v, svm_cpus[this_cpu()->index].host_vmcb_pa);
+	do {
+		svm_enter(gpr, virt_to_phys(vmcb).v, svm_cpus[this_cpu()->index].host_vmcb_pa);
+		irq_window();
+	} while (vmcb->exitcode == SVM_EXIT_INTR || vmcb->exitcode == SVM_EXIT_NMI);
 	return vmcb->exitcode;
 }
 

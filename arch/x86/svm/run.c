@@ -65,8 +65,12 @@ static bool has_error_code(unsigned vector)
 
 static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned vector)
 {
+	bool icebp = vector == SVM_EXIT_ICEBP - SVM_EXIT_EXCEPTION;
+
+	if (icebp)
+		vector = EXC_DB;
 	x->event = (struct event){
-		.type = vector == SVM_EXIT_ICEBP - SVM_EXIT_EXCEPTION ? EVENT_PRIV_SOFT_EXC : EVENT_EXCEPTION,
+		.type = icebp ? EVENT_PRIV_SOFT_EXC : EVENT_EXCEPTION,
 		.vector = vector,
 		.has_error = has_error_code(vector),
 		.error = vmcb->exitinfo1,
@@ -74,8 +78,6 @@ static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned v
 		.rip = vmcb->rip,
 	};
 	/* The DR6 bits of an intercepted #DB are in DR6 already: nothing is left to deliver. */
-	if (x->event.type == EVENT_PRIV_SOFT_EXC)
-		x->event.vector = EXC_DB;
 	if (vector == EXC_PF)
 		x->kind = EXIT_PAGE_FAULT;
 }

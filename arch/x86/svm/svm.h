@@ -28,11 +28,10 @@ extern u32 svm_clean_after_exit;	/* VMCB clean bits once the CPU has written the
 extern struct svm_cpu svm_cpus[];
 extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
 
-/* A VMCB segment with these attributes (descriptor bits 40-47, and 52-55 above them) and no limit. */
-/* Bits of a code segment's attributes. */
+/* Attributes of a segment in the VMCB: descriptor bits 40-47, and 52-55 above them. L and D/B of a code segment;
+ * and whole ones. */
 #define VMCB_SEG_L	0x200
 #define VMCB_SEG_DB	0x400
-
 #define VMCB_SEG_CODE64	0xa9b
 #define VMCB_SEG_DATA	0xc93
 #define VMCB_SEG_TSS	0x08b
