@@ -55,6 +55,11 @@ def test_initrd_too_large(run, files):
     assert_refused(run("--guest", guest, timeout=30), "initrd")
 
 
+def test_linux_needs_its_address(run):
+    """It runs at its preferred address, 16 MiB, or above, wherever it is loaded (boot.rst)."""
+    assert_refused(run("--guest", debian("mem=64M"), timeout=30), "at 0x1000000, .*mem=")
+
+
 @pytest.mark.parametrize("keys, regex", [
     ("mem=1000001", "mem=1000001"),
     ("mem=1M", r"\d"),
