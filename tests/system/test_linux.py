@@ -44,7 +44,7 @@ def test_host_cpus(run, firmware, media, cpus):
 
 
 @pytest.mark.parametrize("memory, guest, least", [
-    ("128M", "80M", 40), ("3584M", "3G", 2900), ("6G", "4G", 3850)])
+    ("128M", "80M", 36), ("3584M", "3G", 2900), ("6G", "4G", 3850)])
 def test_memory(run, memory, guest, least):
     """The guest has its memory, also on both sides of the hole below 4 GiB, and can use it."""
     result = run("--memory", memory, "--guest", debian(f"mem={guest}"),
