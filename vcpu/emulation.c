@@ -287,6 +287,12 @@ static enum emulate_status system(void *ctx, const struct insn *insn, struct emu
 		cr0 = (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
 		      (action->value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
 		return vcpu_write_cr0(v, cr0) ? EMULATE_OK : general_protection(fault);
+	case OP_MOV_FROM_DR:
+		if (insn->reg != 7 && insn->reg != 5)
+			return EMULATE_UNHANDLED;
+		ctx_need(v, CTX_DR);
+		action->value = v->cur->dr7;
+		return EMULATE_OK;
 	case OP_MOV_TO_DR:
 		if (insn->reg != 7 && insn->reg != 5)
 			return EMULATE_UNHANDLED;

@@ -190,7 +190,7 @@ static enum handled handle_cr(struct vcpu *v)
 	return resume_advanced(v);
 }
 
-/* MOV to DR7, where an exit would leave the guest's breakpoints on (see init_controls()). */
+/* MOV to and from DR7, where an exit would leave the guest's breakpoints on (see init_controls()). */
 static enum handled handle_dr(struct vcpu *v)
 {
 	return emulate_one(v);

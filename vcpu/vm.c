@@ -32,11 +32,11 @@ static void init_controls(struct vcpu *v)
 	v->l0.exceptions = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_UD) | BIT(EXC_MC);
 	v->l0.cr_write = BIT(0) | BIT(4) | BIT(8);
 	v->l0.cr_read = BIT(8);
-	/* Breakpoints that stay on after an exit would be Plinth's: the guest's DR7 goes into the block only, from
-	 * where such a CPU (QEMU 7.2) doesn't switch them on. */
+	/* Breakpoints that stay on after an exit would be Plinth's: on such a CPU (QEMU 7.2) the guest has a DR7 to
+	 * read and write, but no breakpoints. */
 	if (!v->backend->caps->dr7_clear) {
 		want(&v->l0, EXIT_DR_ACCESS);
-		v->l0.dr_write = BIT(7) | BIT(5);
+		v->l0.dr_read = v->l0.dr_write = BIT(7) | BIT(5);
 	}
 	v->l0.cr8 = CR8_L1_APIC;
 	v->l0.intr_gate = GATE_L2_IF;

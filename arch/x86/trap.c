@@ -40,6 +40,7 @@ extern const struct fixup exception_table_start[], exception_table_end[];
 static struct gate gates[NR_VECTORS] aligned_to(16);
 static irq_handler *irq_handlers[NR_VECTORS];
 static void (*nmi_handler)(struct trap_frame *frame);
+u32 trap_stray_debugs;
 
 static void set_gate(unsigned vector)
 {
@@ -115,6 +116,7 @@ static void dispatch_irq(u8 vector)
  */
 static void forget_breakpoints(struct trap_frame *frame)
 {
+	__atomic_add_fetch(&trap_stray_debugs, 1, __ATOMIC_RELAXED);
 	write_dr7(DR7_FIXED);
 	write_dr6(DR6_FIXED);
 	frame->rflags &= ~RFLAGS_TF;

@@ -34,6 +34,9 @@ void trap_init(void);
 /* Gives #DF, NMI and #MC their own stacks. For when every running CPU has a TSS. */
 void trap_use_stacks(void);
 
+/* #DBs in Plinth, which sets no breakpoints: a guest's, that an exit has not switched off. */
+extern u32 trap_stray_debugs;
+
 /* Loads the table of gates on this CPU. */
 void trap_load(void);
 

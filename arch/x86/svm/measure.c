@@ -10,6 +10,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/memory.h"
 #include "arch/x86/percpu.h"
+#include "arch/x86/trap.h"
 #include "include/x86/cpuid.h"
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
@@ -60,6 +61,30 @@ static u64 run(struct vmcb *vmcb)
 	return vmcb->exitcode;
 }
 
+/* Where the breakpoint of clears_breakpoints() is. */
+static __attribute__((noinline)) void breakpoint_here(void)
+{
+	asm volatile("");
+}
+
+/* Does a breakpoint that a guest sets, or that its VMCB has, end with the exit? Reading DR7 doesn't tell. */
+static bool clears_breakpoints(struct vmcb *vmcb)
+{
+	u32 before = trap_stray_debugs;
+
+	write_dr0((u64)breakpoint_here);
+	prepare(vmcb, measure_dr7);
+	run(vmcb);
+	breakpoint_here();
+	prepare(vmcb, measure_cpuid);
+	vmcb->dr7 = DR7_FIXED | 1;
+	run(vmcb);
+	breakpoint_here();
+	write_dr7(DR7_FIXED);
+	write_dr0(0);
+	return trap_stray_debugs == before;
+}
+
 void svm_measure(struct backend_caps *caps)
 {
 	hpa_t page = frames_alloc(&host_frames, 1, PAGE_SIZE, 0);
@@ -83,9 +108,6 @@ void svm_measure(struct backend_caps *caps)
 	vmcb->int_state = VMCB_INT_STATE_SHADOW;
 	vmcb->rflags |= RFLAGS_IF;
 	caps->shadow_load = run(vmcb) == SVM_EXIT_VINTR && vmcb->rip != (u64)measure_shadow;
-	write_dr0(0);
-	prepare(vmcb, measure_dr7);
-	caps->dr7_clear = run(vmcb) == SVM_EXIT_VMMCALL && !(read_dr7() & DR7_ENABLES);
-	write_dr7(DR7_FIXED);
+	caps->dr7_clear = clears_breakpoints(vmcb);
 	frames_free(&host_frames, page, 1);
 }

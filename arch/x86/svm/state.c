@@ -83,7 +83,8 @@ static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 		break;
 	case CTX_DR:
 		c->dr6 = vmcb->dr6;
-		c->dr7 = vmcb->dr7;
+		if (svm_caps.dr7_clear)		/* else only the context has it */
+			c->dr7 = vmcb->dr7;
 		break;
 	case CTX_SYSENTER:
 		c->sysenter.cs = vmcb->sysenter_cs;
@@ -150,7 +151,7 @@ static void store_rest(const struct cpu_ctx *c, struct vmcb *vmcb, u32 groups)
 	}
 	if (groups & CTX_DR) {
 		vmcb->dr6 = c->dr6;
-		vmcb->dr7 = c->dr7;
+		vmcb->dr7 = svm_caps.dr7_clear ? c->dr7 : c->dr7 & ~DR7_ENABLES;
 		vmcb->clean &= ~(u32)VMCB_CLEAN_DRX;
 	}
 	if (groups & CTX_SYSENTER) {
