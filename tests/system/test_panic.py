@@ -99,6 +99,26 @@ def test_nmi_from_outside(tmp_path):
     assert child.exitstatus == 4
 
 
+def test_machine_check(tmp_path):
+    """An uncorrected error of bank 1 with an address: the panic's report tells all three."""
+    path = str(tmp_path / "qmp")
+    child = pexpect.spawn(RUN, ["--timeout", "60", "--hv", "at-end=stay", "--cpus", "2",
+                                "--qemu", f"-qmp unix:{path},server=on,wait=off"], cwd=ROOT, timeout=60)
+    try:
+        monitor = Monitor(path)
+        child.expect("no guest was given")
+        # CPU, bank, MCi_STATUS (VAL UC EN ADDRV PCC), MCG_STATUS (RIPV MCIP), MCi_ADDR, MCi_MISC
+        monitor.execute("human-monitor-command",
+                        **{"command-line": "mce 0 1 0xb600000000000135 0x5 0x12345000 0"})
+        child.expect("PANIC: #MC machine check")
+        child.expect("bank 1 status b600000000000135 address 0*12345000")
+        child.expect("--- end of panic report")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
+    assert child.exitstatus == 4
+
+
 def test_report_with_other_cpus(run):
     """The other CPUs are stopped: one report only."""
     result = run("--hv", "crash=ud", "--cpus", "4", timeout=30)
