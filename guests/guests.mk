@@ -4,15 +4,15 @@
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
-OTHER_GUESTS := bench triple reset-i8042 reset-cf9 poweroff heartbeat
+OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
 GUEST_BUILD  := $(BUILD)/guests
 GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
                 -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
                 -fcf-protection=none -I. $(WARNINGS)
 GUEST_64     := -mno-red-zone -mcmodel=small
-GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start guest tap paging acpi)
-GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 guest32 tap)
+GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start stubs guest tap paging acpi)
+GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 stubs guest32 tap)
 GUEST_LD     := $(LD) -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segments \
                 -T guests/lib/link.ld
 

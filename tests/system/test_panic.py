@@ -124,3 +124,14 @@ def test_report_with_other_cpus(run):
     result = run("--hv", "crash=ud", "--cpus", "4", timeout=30)
     assert result.status == 4, result
     assert sum("PANIC: " in line for line in result.own) == 1, result
+
+
+@pytest.mark.parametrize("symbol", ["svm_run", "vcpu_run", "trap_dispatch", "handle_cpuid"])
+def test_breakpoint_on_plinth(run, symbol):
+    """A guest's breakpoints on Plinth's own code and data don't reach it."""
+    names = subprocess.run(["nm", os.path.join(ROOT, "build/plinth.elf")], capture_output=True,
+                           text=True, timeout=30, check=True).stdout
+    address = re.search(rf"^([0-9a-f]+) [tT] {symbol}$", names, re.M).group(1)
+    result = run("--guest", f"kernel=build/guests/breakpoint.elf,cmdline={address}", timeout=30)
+    assert result.status == 1, result
+    assert not result.says("PANIC"), result
