@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* PAE paging, whose PDPTEs are loaded with CR3 (SDM vol. 3A, "PAE Paging"). */
-#include "guests/lib/guest.h"
+#include "guests/lib/access.h"
 
-#define PF	14
 #define P	1ull
 #define W	2ull
 #define A	0x20ull
@@ -22,20 +21,6 @@ static u64 directory[3][512] __attribute__((aligned(4096)));
 static u64 table[512] __attribute__((aligned(4096)));
 static u64 other[512] __attribute__((aligned(4096)));
 static u8 page[2][PAGE] __attribute__((aligned(4096)));
-
-static void read_at(void *at) { (void)*(volatile u8 *)at; }
-static void write_at(void *at) { *(volatile u8 *)at = 0xc3; }
-static void fetch_at(void *at) { __asm__ volatile("call *%0" :: "r"(at) : "memory", "cc"); }
-
-static u64 try(void (*f)(void *), word at)
-{
-	return guest_try(f, (void *)at) ? trap.vector << 32 | trap.error : 0;
-}
-
-static u64 fault(u64 error)
-{
-	return (u64)PF << 32 | error;
-}
 
 static void set(volatile u64 *entry, u64 value)
 {

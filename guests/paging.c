@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* 4-level paging: page faults and their error codes, accessed and dirty bits, sizes (SDM vol. 3A,
  * "4-Level Paging and 5-Level Paging"). */
-#include "guests/lib/guest.h"
+#include "guests/lib/access.h"
 
-#define PF	14
 #define GP	13
 #define P	1
 #define W	2
@@ -23,10 +22,6 @@
 
 static u8 page[PAGE] __attribute__((aligned(4096)));
 
-static void read_at(void *at) { (void)*(volatile u8 *)at; }
-static void write_at(void *at) { *(volatile u8 *)at = 0xc3; }
-static void fetch_at(void *at) { __asm__ volatile("call *%0" :: "r"(at) : "memory", "cc", "rax"); }
-
 /* mov (%rdi), %al; movb $0xc3, (%rdi); call *%rdi; then HLT, whose #GP says that it went well */
 static const char user_read[] = "\x8a\x07\xf4";
 static const char user_write[] = "\xc6\x07\xc3\xf4";
@@ -40,21 +35,11 @@ static void run_user(void *insn)
 }
 
 /* The fault that a supervisor access raises, as vector << 32 | error, or 0. */
-static u64 try(void (*f)(void *), u64 at)
-{
-	return guest_try(f, (void *)at) ? trap.vector << 32 | trap.error : 0;
-}
-
 static u64 try_user(const char *insn, u64 at)
 {
 	user_target = at;
 	guest_try(run_user, (void *)(word)insn);
 	return trap.vector == GP ? 0 : trap.vector << 32 | trap.error;
-}
-
-static u64 fault(u64 error)
-{
-	return (u64)PF << 32 | error;
 }
 
 /* What all six accesses to AT raise with these flags in its entry. */

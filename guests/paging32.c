@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* 32-bit paging, with 4K and 4M pages and PSE-36 (SDM vol. 3A, "32-Bit Paging"). */
-#include "guests/lib/guest.h"
+#include "guests/lib/access.h"
 
-#define PF	14
 #define P	1ul
 #define W	2ul
 #define A	0x20ul
@@ -17,19 +16,6 @@
 static u32 directory[1024] __attribute__((aligned(4096)));
 static u32 table[1024] __attribute__((aligned(4096)));
 static u8 page[PAGE] __attribute__((aligned(4096)));
-
-static void read_at(void *at) { (void)*(volatile u8 *)at; }
-static void write_at(void *at) { *(volatile u8 *)at = 1; }
-
-static u64 try(void (*f)(void *), word at)
-{
-	return guest_try(f, (void *)at) ? trap.vector << 32 | trap.error : 0;
-}
-
-static u64 fault(u64 error)
-{
-	return (u64)PF << 32 | error;
-}
 
 static void set(volatile u32 *entry, u32 value)
 {

@@ -131,7 +131,8 @@ guest_user:
 	push %r15
 	.endm
 
-common:
+	.globl trap_common
+trap_common:
 	save
 	cld
 	mov %rsp, %rdi
@@ -156,20 +157,6 @@ common:
 	pop %rax
 	add $16, %rsp
 	iretq
-
-	.align 16
-	.globl stubs
-stubs:
-	.set v, 0
-	.rept 256
-	.align 16
-	.if !(v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21)
-	push $0
-	.endif
-	push $v
-	jmp common
-	.set v, v + 1
-	.endr
 
 	.data
 	.align 16

@@ -51,7 +51,8 @@ try_landed:
 	pop %ebx
 	ret
 
-common:
+	.globl trap_common
+trap_common:
 	pusha
 	cld
 	mov %esp, %eax
@@ -61,20 +62,6 @@ common:
 	popa
 	add $8, %esp
 	iret
-
-	.align 16
-	.globl stubs
-stubs:
-	.set v, 0
-	.rept 256
-	.align 16
-	.if !(v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21)
-	push $0
-	.endif
-	push $v
-	jmp common
-	.set v, v + 1
-	.endr
 
 	.data
 	.align 16
