@@ -196,16 +196,17 @@ def test_typist_without_condition_waits_for_silence():
     typist.heard(b"plinth: start\n")
     assert typed(typist, 100) == b""            # the guest has printed nothing yet
     typist.guest_printed(b"x\r\n", 100)
-    assert typed(typist, 102.9) == b"" and typed(typist, 103) == b"one"
-    assert typed(typist, 105.9) == b""
-    typist.byte_due(106)
-    assert typed(typist, 107) == b"two" and typed(typist, 200) == b""
+    assert typed(typist, 109.9) == b"" and typed(typist, 110) == b"one"
+    assert typed(typist, 119.9) == b""
+    typist.byte_due(120)
+    assert typed(typist, 121) == b"two" and typed(typist, 200) == b""
 
 
 def test_typist_knows_a_prompt():
     """An unfinished line counts as soon as it has stood for a moment; escapes alone are no line."""
     typist = session.Typist([("input", b"one"), ("input", b"two")])
-    typist.guest_printed(b"Welcome\nlo", 100)
+    typist.guest_printed(b"Welcome\nlo", 90)
+    assert typed(typist, 99) == b""             # half a line
     typist.guest_printed(b"gin: ", 100.2)
     assert typed(typist, 100.4) == b"" and typed(typist, 100.6) == b"one"
     typist.guest_printed(b"one\r\n\x1b[0m", 101)

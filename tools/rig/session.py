@@ -16,8 +16,9 @@ from rig import stream
 NOISE = re.compile(r"warning: (TCG doesn't support requested feature|host doesn't support)"
                    r"|terminating on signal|^\s*$")
 LEFT_BY_USER = b"QEMU: Terminated"
-PROMPT_SECONDS = 0.3        # the guest waits for input when a line has stood unfinished for so long,
-SETTLED_SECONDS = 3.0       # or when it has printed nothing at all for so long
+PROMPT = re.compile(rb"[]#$>:?%)] ?$")
+PROMPT_SECONDS = 0.3        # the guest waits for input when a prompt has stood for so long,
+SETTLED_SECONDS = 10.0      # or when it has printed nothing at all for so long
 LAST_WORD_SECONDS = 0.3     # nothing may follow Plinth's last word for so long
 TYPING_SECONDS = 0.005      # between two bytes of input
 PR_SET_PDEATHSIG = 1
@@ -71,9 +72,10 @@ class Typist:
             self.watch_for_next()
 
     def guest_printed(self, data, now):
-        """The guest's own part of it. An unfinished line that stays is a prompt."""
+        """The guest's own part of it. An unfinished line is a prompt if it ends like one: on a busy
+        machine any line may stand half printed."""
         self.line = (self.line + data).rsplit(b"\n", 1)[-1][-stream.LONGEST_LINE:]
-        at_prompt = bool(stream.plain(self.line).strip())
+        at_prompt = PROMPT.search(stream.plain(self.line))
         self.settled = now + (PROMPT_SECONDS if at_prompt else SETTLED_SECONDS)
 
     def byte_due(self, now):
