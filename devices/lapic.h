@@ -126,22 +126,6 @@ static inline int lapic_pending(const struct lapic *lapic)
 	return vector >= 0 && (u32)vector >> 4 > lapic->ppr >> 4 ? vector : -1;
 }
 
-/* The highest requested vector, whatever the priority: for a TPR threshold; -1 = none. */
-static inline int lapic_requested(const struct lapic *lapic)
-{
-	return vector_set_highest(&lapic->irr);
-}
-
-static inline u8 lapic_cr8(const struct lapic *lapic)
-{
-	return lapic->tpr >> 4;
-}
-
-static inline void lapic_set_cr8(struct lapic *lapic, u8 cr8)
-{
-	lapic_set_tpr(lapic, cr8 << 4);
-}
-
 static inline u64 lapic_next_event(const struct lapic *lapic)
 {
 	return lapic->lvt[LVT_TIMER] & APIC_LVT_MASKED ? CLOCK_NEVER : lapic->timer_at;

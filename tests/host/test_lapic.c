@@ -141,7 +141,7 @@ static void test_priorities(void **state)
 	for (unsigned v = 16; v < 256; v++) {
 		ipi(0, 1u << 24, v);
 		assert_int_equal(lapic_pending(&apic[1]), v);
-		assert_int_equal(lapic_requested(&apic[1]), v);
+		assert_int_equal(vector_set_highest(&apic[1].irr), v);
 		wr(1, 0x80, v & 0xf0);			/* TPR of its class holds it back */
 		assert_int_equal(lapic_pending(&apic[1]), -1);
 		wr(1, 0x80, v - 16);
@@ -171,9 +171,8 @@ static void test_priorities(void **state)
 	/* PPR takes TPR's low bits only when TPR's class decides. */
 	wr(1, 0x80, 0x47);
 	assert_int_equal(rd(1, 0xa0), 0x47);
-	lapic_set_cr8(&apic[1], 9);
+	lapic_set_tpr(&apic[1], 0x90);
 	assert_int_equal(rd(1, 0x80), 0x90);
-	assert_int_equal(lapic_cr8(&apic[1]), 9);
 }
 
 /* SDM: "Task and Processor Priorities": what they hold back is delivered when they fall, so whoever runs
@@ -273,7 +272,7 @@ static void test_illegal_vectors(void **state)
 	wr(1, 0x280, 0);
 	assert_int_equal(rd(1, 0x280), 0x20);
 	assert_int_equal(take(0xfe), 1u << 1);
-	assert_int_equal(lapic_requested(&apic[2]), -1);
+	assert_int_equal(vector_set_highest(&apic[2].irr), -1);
 }
 
 static void test_timer(void **state)
@@ -294,9 +293,9 @@ static void test_timer(void **state)
 		assert_int_equal(lapic_read(&apic[1], 0x390, 4, 5000), 1000);
 		assert_int_equal(lapic_read(&apic[1], 0x390, 4, 5000 + 250 * rows[i].divide), 750);
 		lapic_tick(&apic[1], end - 1);
-		assert_int_equal(lapic_requested(&apic[1]), -1);
+		assert_int_equal(vector_set_highest(&apic[1].irr), -1);
 		lapic_tick(&apic[1], end);
-		assert_int_equal(lapic_requested(&apic[1]), 0x51);
+		assert_int_equal(vector_set_highest(&apic[1].irr), 0x51);
 		assert_int_equal(lapic_read(&apic[1], 0x390, 4, end), 0);
 		assert_int_equal(lapic_next_event(&apic[1]), CLOCK_NEVER);
 	}
@@ -458,15 +457,15 @@ static void test_x2apic(void **state)
 	assert_int_equal(x2(1, 0x830), 18ull << 32 | 0x44);
 	assert_true(apic[18].irr.word[2] == 0x10 && apic[17].irr.summary == 0);
 	assert_true(lapic_wrmsr(&apic[1], 0x830, 0x0001000cull << 32 | 0x845, 0));
-	assert_int_equal(lapic_requested(&apic[18]), 0x45);
-	assert_int_equal(lapic_requested(&apic[19]), 0x45);
-	assert_int_equal(lapic_requested(&apic[17]), -1);
-	assert_int_equal(lapic_requested(&apic[2]), -1);
+	assert_int_equal(vector_set_highest(&apic[18].irr), 0x45);
+	assert_int_equal(vector_set_highest(&apic[19].irr), 0x45);
+	assert_int_equal(vector_set_highest(&apic[17].irr), -1);
+	assert_int_equal(vector_set_highest(&apic[2].irr), -1);
 	assert_true(lapic_wrmsr(&apic[1], 0x83f, 0x46, 0));
-	assert_int_equal(lapic_requested(&apic[1]), 0x46);
+	assert_int_equal(vector_set_highest(&apic[1].irr), 0x46);
 	assert_true(lapic_wrmsr(&apic[1], 0x830, 0xffffffffull << 32 | 0x60, 0));
 	for (unsigned i = 0; i < NR; i++)
-		assert_int_equal(lapic_requested(&apic[i]), 0x60);
+		assert_int_equal(vector_set_highest(&apic[i].irr), 0x60);
 }
 
 static void test_lint(void **state)
@@ -556,21 +555,21 @@ static void test_ioapic_level(void **state)
 	io_write(0x23, 4u << 24);
 	io_write(0x22, 0x18061);
 	ioapic_set_pin(&ioapic, 9, true);
-	assert_int_equal(lapic_requested(&apic[4]), -1);
+	assert_int_equal(vector_set_highest(&apic[4].irr), -1);
 	io_write(0x22, 0x08061);			/* unmasking delivers */
-	assert_int_equal(lapic_requested(&apic[4]), 0x61);
+	assert_int_equal(vector_set_highest(&apic[4].irr), 0x61);
 	assert_int_equal(io_read(0x22), 0x0c061);
 	assert_int_equal(rd(4, 0x180 + 0x30), 2);	/* TMR: level */
 	lapic_accept(&apic[4], 0x61);
 	ioapic_set_pin(&ioapic, 9, false);
 	ioapic_set_pin(&ioapic, 9, true);
-	assert_int_equal(lapic_requested(&apic[4]), -1);	/* remote IRR holds it */
+	assert_int_equal(vector_set_highest(&apic[4].irr), -1);	/* remote IRR holds it */
 	wr(4, 0xb0, 0);
-	assert_int_equal(lapic_requested(&apic[4]), 0x61);
+	assert_int_equal(vector_set_highest(&apic[4].irr), 0x61);
 	lapic_accept(&apic[4], 0x61);
 	ioapic_set_pin(&ioapic, 9, false);
 	wr(4, 0xb0, 0);
-	assert_int_equal(lapic_requested(&apic[4]), -1);
+	assert_int_equal(vector_set_highest(&apic[4].irr), -1);
 	assert_int_equal(io_read(0x22), 0x08061);
 	/* Edge and back to level clears a stuck remote IRR. */
 	ioapic_set_pin(&ioapic, 9, true);
@@ -635,7 +634,7 @@ static void test_random(void **state)
 		assert_true(lapic_next_event(&apic[i]) > now);
 		if (n % 16)
 			continue;
-		assert_int_equal(lapic_requested(&apic[i]), highest(i, 0x200));
+		assert_int_equal(vector_set_highest(&apic[i].irr), highest(i, 0x200));
 		assert_int_equal(vector_set_highest(&apic[i].isr), highest(i, 0x100));
 	}
 }
