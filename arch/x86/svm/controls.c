@@ -69,7 +69,7 @@ void svm_program(struct vcpu *v)
 	/* VMRUN's own demand, and the windows that svm_window() has open. */
 	word[INTERCEPT_MISC2] |= SVM_INTERCEPT_VMRUN;
 	word[INTERCEPT_MISC1] |= vmcb->intercept[INTERCEPT_MISC1] & (SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
-	word[INTERCEPT_CR] |= vmcb->intercept[INTERCEPT_CR] & 1u;	/* svm_store() decides it */
+	word[INTERCEPT_CR] |= vmcb->intercept[INTERCEPT_CR] & SVM_VIEW_READS;	/* svm_store() decides it */
 	add_owner(word, &v->l0);
 	if (v->cur == &v->ctx[1])
 		add_owner(word, &v->l1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Register groups between the neutral context and the VMCB's state save area. Owns the third value of
- * CR0, CR4 and EFER: what the hardware holds (EFER.SVME set, CR0.CD and NW clear so that a guest can't turn
+ * CR0, CR4 and EFER: what the hardware holds (EFER.SVME and CR4.MCE set, CR0.CD and NW clear so that a guest can't turn
  * the host's caches off). APM vol. 2, "VMCB Layout, State Save Area".
  */
 #include "arch/x86/svm/svm.h"
@@ -9,6 +9,7 @@
 #include "include/x86/cr.h"
 
 #define CR0_NOT_IN_HARDWARE	(CR0_CD | CR0_NW)
+#define CR4_ALWAYS_IN_HARDWARE	CR4_MCE		/* a machine check of the host's must not become a shutdown */
 
 /* VMCB attributes: bits 0-7 as in the descriptor, then AVL L DB G in 8-11. */
 static struct segment segment_from(const struct vmcb_segment *s)
@@ -34,7 +35,7 @@ static struct vmcb_segment segment_to(const struct segment *s)
 static void load_cr0_cr4(struct cpu_ctx *c, const struct vmcb *vmcb)
 {
 	c->cr0 = (vmcb->cr0 & ~CR0_NOT_IN_HARDWARE) | (c->cr0 & CR0_NOT_IN_HARDWARE);
-	c->cr4 = vmcb->cr4;
+	c->cr4 = (vmcb->cr4 & ~CR4_ALWAYS_IN_HARDWARE) | (c->cr4 & CR4_ALWAYS_IN_HARDWARE);
 }
 
 static void load_segments(struct cpu_ctx *c, const struct vmcb *vmcb)
@@ -118,12 +119,13 @@ void svm_load(struct vcpu *v, u32 groups)
 static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)
 {
 	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
-	vmcb->cr4 = c->cr4;
-	/* While the guest should read another CR0 than the hardware holds, its reads exit. */
-	if (vmcb->cr0 == c->cr0)
-		vmcb->intercept[INTERCEPT_CR] &= ~1u;
-	else
-		vmcb->intercept[INTERCEPT_CR] |= 1u;
+	vmcb->cr4 = c->cr4 | CR4_ALWAYS_IN_HARDWARE;
+	/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit. */
+	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
+	if (vmcb->cr0 != c->cr0)
+		vmcb->intercept[INTERCEPT_CR] |= BIT(0);
+	if (vmcb->cr4 != c->cr4)
+		vmcb->intercept[INTERCEPT_CR] |= BIT(4);
 	vmcb->clean &= ~(u32)(VMCB_CLEAN_CRX | VMCB_CLEAN_INTERCEPTS);
 }
 

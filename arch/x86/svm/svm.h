@@ -48,7 +48,8 @@ void svm_exit_fill(struct vcpu *v, u32 have);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_flush(struct vcpu *v);
 
-/* state.c: register groups between cpu_ctx and the VMCB. */
+/* state.c: register groups between cpu_ctx and the VMCB. It decides on these reads of CR0 and CR4. */
+#define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))
 void svm_load(struct vcpu *v, u32 groups);
 void svm_store(struct vcpu *v);
 
