@@ -95,10 +95,12 @@ def clean_environment():
 
 
 def test_make_run():
-    """make run in a terminal: the shell answers, and poweroff ends it with status 0."""
+    """make run in a terminal: nothing is set up again, the shell answers, and poweroff ends it with
+    status 0."""
     child = pexpect.spawn("make", ["run"], cwd=ROOT, env=clean_environment(), timeout=120)
     try:
         child.expect("Welcome to Linux")
+        assert not re.search(rb"installing|downloading|making", child.before), child.before
         child.expect(PROMPT.removesuffix("$"))
         child.send("echo $((6 * 7)) words\r")
         child.expect(r"\n42 words\r*\n")
