@@ -106,7 +106,7 @@ static struct model random_model(unsigned s, bool nested)
 	if (!nested && one_in(10))
 		m.kind = M_NONE;
 	m.npt = nested;
-	m.amd = one_in(2) && m.kind >= M_LONG4;
+	m.bit8 = one_in(2) && m.kind >= M_LONG4;
 	m.nxe = !one_in(4) && m.kind != M_32 && m.kind != M_NONE;
 	m.pse = !one_in(4) && m.kind == M_32;
 	m.pse36 = m.pse && one_in(2);

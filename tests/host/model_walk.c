@@ -109,7 +109,7 @@ static u32 mode_of(const struct model *m)
 	return m->kind | m->maxphy << 20 | (m->pse || m->ept_2m) << 3 | m->pse36 << 4 |
 	       m->gib << 5 | m->nxe << 6 | m->wp << 7 | m->smep << 8 | m->smap << 9 |
 	       m->pke << 10 | m->npt << 11 | m->xo << 12 | m->mbec << 13 | m->ad << 14 |
-	       m->amd << 15;
+	       m->bit8 << 15;
 }
 
 static void set_stage(unsigned s, struct model m)
