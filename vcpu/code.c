@@ -92,7 +92,10 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) || (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
 		return false;
 	code = code_memo(v);
-	return code && !(((read_once_u64(code) ^ d->bytes[0]) & d->mask[0]) | ((read_once_u64(code + 8) ^ d->bytes[1]) & d->mask[1]));
+	if (!code)
+		return false;
+	return !(((read_once_u64(code) ^ d->bytes[0]) & d->mask[0]) |
+		 ((read_once_u64(code + 8) ^ d->bytes[1]) & d->mask[1]));
 }
 
 const struct insn *code_insn(struct vcpu *v)

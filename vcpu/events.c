@@ -50,6 +50,19 @@ enum event_merge events_merge(u8 first, u8 second)
 	return MERGE_SECOND;
 }
 
+/* In real mode exceptions push no error code (SDM vol. 3B, "8086 Emulation", "Interrupt and Exception
+ * Handling"), and hardware is not to be asked for one. */
+static void inject(struct vcpu *v, const struct event *e)
+{
+	struct event bare = *e;
+
+	if (e->has_error) {
+		ctx_need(v, CTX_CR0_CR4);
+		bare.has_error = v->cur->cr0 & CR0_PE;
+	}
+	v->backend->inject(v, &bare);
+}
+
 /* Where CR2 and DR6 get the event's payload: at its delivery, not before. */
 static void deliver(struct vcpu *v, const struct event *e)
 {
@@ -69,7 +82,7 @@ static void deliver(struct vcpu *v, const struct event *e)
 		ctx_dirty(v, CTX_BLOCK);
 	}
 	v->nmi_iret.armed = false;	/* the IRET comes later, and exits again */
-	v->backend->inject(v, e);
+	inject(v, e);
 }
 
 /* A fault of emulation, perhaps in the middle of the delivery of another event. */

@@ -5,6 +5,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/percpu.h"
 #include "console/console.h"
+#include "include/x86/cr.h"
 #include "lib/printf.h"
 #include "vcpu/code.h"
 #include "vcpu/exits.h"
@@ -21,7 +22,6 @@ static void print_registers(struct vcpu *v)
 	};
 	const struct cpu_ctx *c = v->cur;
 
-	ctx_need(v, CTX_ALL);
 	for (unsigned i = 0; i < NR_GPRS; i += 4) {
 		u64 value[4];
 
@@ -91,8 +91,21 @@ static void print_trace(const struct vcpu *v)
 	}
 }
 
+/* A context that has not run yet, or whose RIP has moved since its exit, has an old code_linear. */
+static void refresh_code(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+	const struct segment *cs = &c->seg[SEG_CS];
+
+	ctx_need(v, CTX_ALL);
+	c->code_mode = (cs->attr & SEG_ATTR_L) && (c->efer & EFER_LMA) ? CPU_MODE_64 :
+		       cs->attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
+	c->code_linear = c->code_mode == CPU_MODE_64 ? c->rip : (u32)(c->rip + cs->base);
+}
+
 void report_vcpu(struct vcpu *v)
 {
+	refresh_code(v);
 	kprintf("guest %s, vCPU %u, on CPU %u:", v->vm->name, v->index, v->cpu);
 	print_registers(v);
 	print_segments(v->cur);

@@ -164,6 +164,30 @@ static void test_vectors(void **state)
 	assert_int_equal(fake.nr_injected, 1);
 }
 
+/* SDM vol. 3B, "8086 Emulation", "Interrupt and Exception Handling": FLAGS, CS and IP are all that a real-mode
+ * handler finds on its stack, whether the exception is new or comes again. */
+static void test_no_error_codes_in_real_mode(void **state)
+{
+	static const struct { u64 cr0; bool pushed; } modes[] = {
+		{ CR0_ET, false }, { CR0_PE | CR0_ET, true }, { CR0_PE | CR0_PG | CR0_ET, true },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+		block.cr0 = modes[i].cr0;
+		round_trip(0x1000);
+		events_raise_error(v, EXC_GP, 0x18);
+		prepare();
+		expect_injected(2 * i + 1, EVENT_EXCEPTION, EXC_GP);
+		assert_int_equal(last()->has_error, modes[i].pushed);
+		round_trip(0x2000);
+		interrupt_cut_short(EVENT_EXCEPTION, EXC_SS);
+		v->interrupted.has_error = true;
+		prepare();
+		expect_injected(2 * i + 2, EVENT_EXCEPTION, EXC_SS);
+		assert_int_equal(last()->has_error, modes[i].pushed);
+	}
+}
+
 /* What was handed over stays; an interrupt that comes before the entry waits with a window. */
 static void test_nothing_replaces_what_was_injected(void **state)
 {
@@ -632,6 +656,7 @@ int main(void)
 		TEST(test_interrupted_comes_once),
 		TEST(test_interrupted_with_if_clear),
 		TEST(test_vectors),
+		TEST(test_no_error_codes_in_real_mode),
 		TEST(test_nothing_replaces_what_was_injected),
 		TEST(test_interrupt_behind_its_fault),
 		TEST(test_nmi_behind_its_fault),
