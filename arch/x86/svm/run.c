@@ -6,6 +6,7 @@
 #include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
 
+#include "arch/x86/cpu.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
 #include "lib/string.h"
@@ -94,25 +95,25 @@ static void decode_npf(struct exit *x, const struct vmcb *vmcb)
 	x->stage2.is_operand = false;
 }
 
-static void decode_io(struct exit *x, u32 info)
+static void decode_io(struct exit *x, const struct vmcb *vmcb)
 {
+	u32 info = vmcb->exitinfo1;
+
 	x->io.port = info >> SVM_IOIO_PORT_SHIFT;
 	x->io.size = info >> SVM_IOIO_SIZE_SHIFT & 7;
 	x->io.in = info & SVM_IOIO_IN;
 	x->io.string = info & SVM_IOIO_STRING;
 	x->io.rep = info & SVM_IOIO_REP;
+	x->rip_next = vmcb->exitinfo2;
+	x->insn_len = vmcb->exitinfo2 - vmcb->rip;
+	x->have = EXIT_LENGTH;
 }
 
 static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 {
 	struct exit *x = &v->exit;
 
-	if (code == SVM_EXIT_IOIO) {
-		decode_io(x, vmcb->exitinfo1);
-		x->rip_next = vmcb->exitinfo2;
-		x->insn_len = vmcb->exitinfo2 - vmcb->rip;
-		x->have = EXIT_LENGTH;
-	} else if (code == SVM_EXIT_MSR) {
+	if (code == SVM_EXIT_MSR) {
 		x->msr.index = v->gpr[GPR_RCX];
 		x->msr.write = vmcb->exitinfo1;
 	} else if (x->kind == EXIT_EXCEPTION) {
@@ -151,7 +152,11 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 		return decode_rest(v, vmcb, code);
 	}
 	x->kind = kind_of[code] & KIND;
-	if (unlikely(!(kind_of[code] & PLAIN)))
+	if (kind_of[code] & PLAIN)
+		return;
+	if (likely(code == SVM_EXIT_IOIO))
+		decode_io(x, vmcb);
+	else
 		decode_rest(v, vmcb, code);
 }
 
@@ -192,6 +197,9 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	struct vmcb *vmcb = vmcb_of(v);
 
 	assert(e->type != EVENT_NONE && e->type < ARRAY_SIZE(type));
+	/* The VMCB has it too, but Bochs 2.7 doesn't load CR2 from there. */
+	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF)
+		write_cr2(e->payload);
 	vmcb->eventinj = VMCB_EVENT_V | (u64)type[e->type] << VMCB_EVENT_TYPE_SHIFT | e->vector |
 			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT : 0);
 	if (e->type >= EVENT_SOFT_INT && e->type <= EVENT_PRIV_SOFT_EXC) {
