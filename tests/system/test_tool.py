@@ -23,6 +23,8 @@ session = importlib.import_module("rig.session")
     (["--machine", "vax"], "vax"),
     (["--cpus", "0"], "no number of CPUs"),
     (["--memory", "lots"], "no size"),
+    (["--memory", "1"], "too little"),
+    (["--log", "/nowhere/log"], "the folder of the log '/nowhere/log' is not there"),
     (["--timeout", "-3"], "no number of seconds"),
     (["--expect", "("], "no regular expression"),
     (["--nonsense"], "--nonsense"),
@@ -41,6 +43,12 @@ def test_wrong_usage(run, words, sentence):
     result = run(*words)
     assert result.status == 2, result
     assert sentence in result.errors and result.output == "", result
+
+
+def test_bare_leaves_plinths_words_alone(run):
+    """What is for Plinth to judge neither stops --bare nor shows up as a fault of the tool."""
+    result = run("--bare", "--guest", "kernel=build/guests/reset-cf9.elf,cpus=x,mem=64M")
+    assert result.status == 0, result
 
 
 def test_no_emulator():

@@ -59,7 +59,7 @@ def firmware_words(options):
 def bare_words(options, guest):
     """The guest's kernel on the same machine, without Plinth."""
     memory = options.memory or guest.value("mem", DEFAULT_MEMORY)
-    cpus = options.cpus or int(guest.value("cpus", "1"))
+    cpus = options.cpus or default_cpus([guest])
     words = machine_words(options, cpus, memory) + TEST_DEVICES + ["-kernel", guest.kernel]
     if guest.initrd is not None:
         words += ["-initrd", escaped(guest.initrd)]
