@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Owns the one stream of text: its lock, where its cursor stands, and the guests' unfinished lines. */
+/* Owns the one stream of text: its lock and where its cursor stands. */
 #include "console/console.h"
 
 #include "console/screen.h"
 #include "console/serial.h"
 #include "lib/printf.h"
-#include "lib/spinlock.h"
 #include "lib/string.h"
 
 #define MESSAGE_SIZE	1024
-#define MAX_NAMED	32	/* guests that write under a name, with a line of their own */
-#define LINE_SIZE	256	/* longer lines are broken */
-
-struct guest_line {
-	const char *name;
-	unsigned used;
-	char text[LINE_SIZE];
-};
 
 static struct {
 	struct spinlock lock;
 	bool in_line;		/* the cursor stands behind an unfinished line */
-	unsigned nr_named;
-	struct guest_line named[MAX_NAMED];
 } console;
 
 static const char prefix[] = "plinth: ";
@@ -89,36 +78,21 @@ void kprintf(const char *format, ...)
 	spin_unlock(&console.lock);
 }
 
-static void flush_guest_line(struct guest_line *line)
+/* The line's own lock is held. */
+static void flush_guest_line(struct console_line *line)
 {
 	char before[64];
 
 	snprintf(before, sizeof(before), "[%s] ", line->name);
+	spin_lock(&console.lock);
 	write_line(before, line->text, line->used);
+	spin_unlock(&console.lock);
 	line->used = 0;
 }
 
-/* The line that a guest is writing. With too many guests the last line is passed from one to the other. */
-static struct guest_line *line_of(const char *name)
+static void write_named(struct console_line *line, const u8 *bytes, size_t n)
 {
-	struct guest_line *line;
-
-	for (unsigned i = 0; i < console.nr_named; i++)
-		if (!strcmp(console.named[i].name, name))
-			return &console.named[i];
-	if (console.nr_named < MAX_NAMED)
-		console.nr_named++;
-	line = &console.named[console.nr_named - 1];
-	if (line->used)
-		flush_guest_line(line);
-	line->name = name;
-	return line;
-}
-
-static void write_named(const char *name, const u8 *bytes, size_t n)
-{
-	struct guest_line *line = line_of(name);
-
+	spin_lock(&line->lock);
 	for (size_t i = 0; i < n; i++) {
 		if (bytes[i] == '\n') {
 			flush_guest_line(line);
@@ -126,33 +100,30 @@ static void write_named(const char *name, const u8 *bytes, size_t n)
 		}
 		if (bytes[i] == '\r')
 			continue;
-		if (line->used == LINE_SIZE)
+		if (line->used == CONSOLE_LINE_SIZE)
 			flush_guest_line(line);
 		line->text[line->used++] = (char)bytes[i];
 	}
+	spin_unlock(&line->lock);
 }
 
-void console_guest_write(const char *name, const u8 *bytes, size_t n)
+void console_guest_write(struct console_line *line, const u8 *bytes, size_t n)
 {
+	if (line->name) {
+		write_named(line, bytes, n);
+		return;
+	}
 	spin_lock(&console.lock);
-	if (name)
-		write_named(name, bytes, n);
-	else
-		write_raw((const char *)bytes, n);
+	write_raw((const char *)bytes, n);
 	spin_unlock(&console.lock);
 }
 
-void console_guest_end(const char *name)
+void console_guest_end(struct console_line *line)
 {
-	struct guest_line *line;
-
-	if (!name)
-		return;
-	spin_lock(&console.lock);
-	line = line_of(name);
+	spin_lock(&line->lock);
 	if (line->used)
 		flush_guest_line(line);
-	spin_unlock(&console.lock);
+	spin_unlock(&line->lock);
 }
 
 int console_getc(void)

@@ -8,6 +8,7 @@
 
 #include "include/bootinfo.h"
 #include "include/types.h"
+#include "lib/spinlock.h"
 
 /*
  * Finds COM1 and the screen and sets them up. `memory` is where physical address 0, with the 4 GiB from
@@ -27,14 +28,25 @@ void console_screen_move(void *memory);
  * newline if it has none; if the cursor stands behind a guest's unfinished line, a newline goes first. */
 printf_like(1, 2) void kprintf(const char *format, ...);
 
+#define CONSOLE_LINE_SIZE 256	/* longer lines of a guest are broken */
+
+/* The line that a guest is writing: who runs the guest keeps it, zeroed at first but for the name. Its lock
+ * comes before the console's, which a byte alone doesn't take: other guests may be printing. */
+struct console_line {
+	struct spinlock lock;
+	const char *name;	/* NULL: the only guest */
+	unsigned used;
+	char text[CONSOLE_LINE_SIZE];
+};
+
 /*
- * Bytes that a guest wrote. `name` is NULL for the only guest: they go out at once, as they are. With a
- * name (which must outlive the console) they go out by whole lines, each with `[name] ` before it.
+ * Bytes that a guest wrote. The only guest's go out at once, as they are. Those of one with a name go out by
+ * whole lines, each with `[name] ` before it.
  */
-void console_guest_write(const char *name, const u8 *bytes, size_t n);
+void console_guest_write(struct console_line *line, const u8 *bytes, size_t n);
 
 /* The guest has ended: its unfinished line goes out. */
-void console_guest_end(const char *name);
+void console_guest_end(struct console_line *line);
 
 /* The next byte that came in on COM1, or -1: none has. */
 int console_getc(void);

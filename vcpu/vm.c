@@ -45,17 +45,11 @@ static void init_controls(struct vcpu *v)
 
 /* --- What the devices ask of the vCPUs (called with the board locked). --- */
 
-/* Under which name its output goes out: a sole guest's goes as it is. */
-static const char *console_name(const struct vm *vm)
-{
-	return vm->sole ? NULL : vm->name;
-}
-
 static void on_console_out(void *ctx, const u8 *bytes, size_t n)
 {
 	struct vm *vm = ctx;
 
-	console_guest_write(console_name(vm), bytes, n);
+	console_guest_write(&vm->line, bytes, n);
 }
 
 static void on_debug_out(void *ctx, u8 byte)
@@ -178,7 +172,7 @@ void vm_end(struct vm *vm, enum vm_end how, u32 value)
 
 	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
-	console_guest_end(console_name(vm));
+	console_guest_end(&vm->line);
 	if (how == VM_POWERED_OFF)
 		kprintf("guest %s: ended: powered off", vm->name);
 	else if (how == VM_RESET)
@@ -199,7 +193,7 @@ void vm_kill(struct vcpu *v, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	console_guest_end(console_name(v->vm));
+	console_guest_end(&v->vm->line);
 	kprintf("guest %s: ended: killed: %s", v->vm->name, why);
 	report_vcpu(v);
 	vm_end(v->vm, VM_KILLED, 0);
@@ -283,7 +277,7 @@ struct vm *vm_create(const struct vm_config *config)
 		return NULL;
 	snprintf(vm->name, sizeof(vm->name), "%s", config->name);
 	vm->backend = config->backend;
-	vm->sole = config->sole;
+	vm->line.name = config->sole ? NULL : vm->name;
 	vm->nr_vcpus = config->nr_vcpus;
 	vm->start_tsc = rdtsc();
 	slots_init(&vm->slots);

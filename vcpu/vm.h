@@ -2,6 +2,7 @@
 /* A guest: its memory, its devices, its vCPUs, and how it ended. */
 #pragma once
 
+#include "console/console.h"
 #include "devices/board.h"
 #include "include/types.h"
 #include "lib/spinlock.h"
@@ -57,6 +58,7 @@ struct vm {
 	struct msr_state msrs;
 	struct board board;	/* has a lock of its own, taken last */
 	struct vm_input input;
+	struct console_line line;	/* of console output */
 	gpa_t rom;		/* [rom, rom + rom_size): memory whose writes go nowhere, as a ROM's */
 	u64 rom_size;
 	unsigned nr_vcpus;
@@ -67,7 +69,6 @@ struct vm {
 	/* The mmu waits for its flush mmu_epoch, which is ours of number mmu_epoch_wanted; 0: it doesn't. */
 	u64 mmu_epoch, mmu_epoch_wanted;
 	u32 state;		/* enum vm_end, atomic: whoever moves it from VM_RUNS reports */
-	bool sole;		/* the only guest: its console output is passed on as it comes */
 	u32 nr_running;		/* vCPUs that haven't left vcpu_run() yet */
 };
 
@@ -75,7 +76,7 @@ struct vm_config {
 	const char *name;
 	const struct vcpu_backend *backend;
 	unsigned nr_vcpus;
-	bool sole;
+	bool sole;		/* the only guest: its console output goes out as it comes, without its name */
 	u64 memory_below_4g, memory_above_4g;	/* in bytes; the caller adds the slots */
 	u64 unix_time;				/* of the guest's RTC at its start, in seconds */
 	unsigned mmu_frames;			/* limit of frames for page tables */
