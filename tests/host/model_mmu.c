@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "mm/shadow/mmu.h"
+#include "tests/host/random.h"
 
 #define P4K	0x1000ull
 #define P2M	0x200000ull
@@ -35,10 +36,7 @@ static u64 seed = 0x853c49e6748fea9bull;
 
 static u64 rnd(u64 below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 /* --- The guest's memory --- */

@@ -4,14 +4,13 @@
  * walks get far, with a fault of any kind here and there. Included by test_pagewalk.c after
  * model_walk.c.
  */
+#include "tests/host/random.h"
+
 static u64 random_state = 0x9d3c1e5f7a8b2461ull;
 
 static u64 next_random(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull >> 7;
+	return xorshift(&random_state) * 0x2545f4914f6cdd1dull >> 7;
 }
 
 static bool one_in(unsigned n)

@@ -4,6 +4,7 @@
  * fields of hand-assembled instructions, and what it says about bytes that are missing or too many.
  */
 #include "emulate/decode.h"
+#include "tests/host/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,10 +21,7 @@ static u64 random_state = 0x9e3779b97f4a7c15;
 
 static u32 random32(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state >> 16;
+	return xorshift(&random_state) >> 16;
 }
 
 /* Random bytes, with the rarer maps and prefixes made frequent. */

@@ -8,6 +8,7 @@
 #include "include/rights.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
+#include "tests/host/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -182,10 +183,7 @@ static u64 random_state = 0x2545f4914f6cdd1d;
 
 static u64 random64(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1d;
+	return xorshift(&random_state) * 0x2545f4914f6cdd1d;
 }
 
 /* ---- Comparison with unicorn ---- */

@@ -11,16 +11,14 @@
 #include <cmocka.h>
 
 #include "include/x86/cr.h"
+#include "tests/host/random.h"
 #include "tests/host/model_paging.c"
 
 static u64 random_state = 0x123456789abcdef1ull;
 
 static u64 next_random(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull;
+	return xorshift(&random_state) * 0x2545f4914f6cdd1dull;
 }
 
 /* The same mode in both languages. */

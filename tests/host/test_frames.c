@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "mm/frames.h"
+#include "tests/host/random.h"
 
 #define ARENA_FRAMES	4096u
 #define FIRST		16u		/* number of the arena's first frame, as its hpa says */
@@ -22,10 +23,7 @@ static u64 seed;
 
 static u64 rnd(u64 below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 static void start(void)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "mm/slots.h"
+#include "tests/host/random.h"
 
 #define PAGES	96u
 #define PAGE	4096u
@@ -30,10 +31,7 @@ static u64 seed;
 
 static u64 rnd(u64 below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 static void start(void)
