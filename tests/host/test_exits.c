@@ -133,7 +133,7 @@ static void test_exits_that_end_the_guest(void **state)
 {
 	static const u8 kinds[] = {
 		EXIT_SIPI, EXIT_TRIPLE_FAULT, EXIT_TPR_BELOW, EXIT_TASK_SWITCH, EXIT_RDTSC,
-		EXIT_RDTSCP, EXIT_INVLPG, EXIT_INVPCID, EXIT_DR_ACCESS, EXIT_DESC_TABLE,
+		EXIT_RDTSCP, EXIT_INVLPG, EXIT_INVPCID, EXIT_DESC_TABLE,
 		EXIT_PUSHF, EXIT_POPF, EXIT_INT_N, EXIT_TIMER, EXIT_STEP, EXIT_ENTRY_FAILED,
 		EXIT_UNKNOWN,
 	};
@@ -553,6 +553,30 @@ static void test_cr_by_decoding(void **state)
 	expect_raised(EXC_GP, true, 0);
 }
 
+/* SDM vol. 3B, "Debug Control Register (DR7)": bit 10 is always 1; bits 63:32 are reserved, a 1 there is #GP(0). */
+static void test_dr7_by_decoding(void **state)
+{
+	set_mode(64, CODE);
+	v->gpr[GPR_RAX] = 0x155;
+	put_cr("\x0f\x23\xf8", 3);			/* MOV DR7, RAX */
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_RESUME);
+	fake_enter();
+	assert_int_equal(block.dr7, 0x555);
+	assert_int_equal(block.rip, CODE + 3);
+	put_cr("\x0f\x21\xf9", 3);			/* MOV RCX, DR7 */
+	block.rip = CODE;
+	fake_leave();
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_RCX], 0x555);
+	put_cr("\x0f\x23\xf8", 3);
+	fake_enter();
+	block.rip = CODE;
+	fake_leave();
+	v->gpr[GPR_RAX] = BIT(32);
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_INJECT);
+	expect_raised(EXC_GP, true, 0);
+}
+
 /* LMSW sets PE but can't clear it, and reaches the low four bits only; CLTS clears TS. */
 static void test_lmsw_and_clts(void **state)
 {
@@ -825,6 +849,7 @@ int main(void)
 		TEST(test_port_widths),
 		TEST(test_exceptions_go_on),
 		TEST(test_cr_by_decoding),
+		TEST(test_dr7_by_decoding),
 		TEST(test_lmsw_and_clts),
 		TEST(test_cr_told),
 		TEST(test_hypercalls),
