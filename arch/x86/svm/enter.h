@@ -13,9 +13,10 @@
  * in the VMCB, its other general registers in gpr[]. Called and left with interrupts off; STI stands where
  * GIF is clear, so that V_INTR_MASKING lets physical interrupts exit. VMSAVE and VMLOAD stand beside VMRUN:
  * the FS, GS, TR, LDTR, SYSCALL and SYSENTER state of the guest is in its VMCB whenever C code runs, and the
- * host's TR (for the IST stacks) is back before STGI lets an NMI in.
+ * host's TR (for the IST stacks) is back before STGI lets an NMI in. Returns `gpr`: the one register that comes
+ * out with what it had, for who would not like to spill another.
  */
-static inline void svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb)
+static inline u64 *svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb)
 {
 	asm volatile(
 		"push %%rbp\n\t"
@@ -63,4 +64,5 @@ static inline void svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb)
 		: "+a"(vmcb), "+D"(gpr), "+d"(host_vmcb)
 		:
 		: "rbx", "rcx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory");
+	return gpr;
 }

@@ -236,21 +236,12 @@ void svm_attach(struct vcpu *v)
 	b->tag_generation = cpu->tag_generation;
 }
 
-void svm_run(struct vcpu *v)
+/* What each exit moves, from the VMCB. */
+static always_inline void leave(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
-	struct svm_block *b = c->hw;
-	struct vmcb *vmcb = b->vmcb;
+	struct vmcb *vmcb = vmcb_of(v);
 
-	/* Most exits have moved RIP and nothing else. */
-	if (likely(c->dirty == CTX_IP)) {
-		vmcb->rip = c->rip;
-		c->dirty = 0;
-	} else if (c->dirty) {
-		svm_store(v);
-	}
-	vmcb->rax = v->gpr[GPR_RAX];
-	svm_enter(v->gpr, b->vmcb_pa, b->host_vmcb_pa);
 	v->gpr[GPR_RAX] = vmcb->rax;
 	vmcb->tlb_control = VMCB_TLB_NOTHING;
 	vmcb->eventinj = 0;
@@ -276,6 +267,24 @@ void svm_run(struct vcpu *v)
 	if (unlikely(vmcb->exitintinfo & VMCB_EVENT_V))
 		decode_interrupted(v, vmcb);
 	decode_exit(v, vmcb);
+}
+
+void svm_run(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+	struct svm_block *b = c->hw;
+	struct vmcb *vmcb = b->vmcb;
+
+	/* Most exits have moved RIP and nothing else. */
+	if (likely(c->dirty == CTX_IP)) {
+		vmcb->rip = c->rip;
+		c->dirty = 0;
+	} else if (c->dirty) {
+		svm_store(v);
+	}
+	vmcb->rax = v->gpr[GPR_RAX];
+	/* gpr[] is where v is, and all that the exit leaves in a register. */
+	leave((struct vcpu *)svm_enter(v->gpr, b->vmcb_pa, b->host_vmcb_pa));
 }
 
 void svm_exit_fill(struct vcpu *v, u32 have)
