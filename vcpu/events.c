@@ -103,7 +103,7 @@ static bool deliver_raised(struct vcpu *v)
 			break;
 		}
 	} else if (v->interrupted.type == EVENT_NMI) { /* it comes again, after the exception */
-		v->nmi_pending++;
+		__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 		v->cur->block.nmi = false;
 	} else if (v->interrupted.type == EVENT_EXTINT) { /* its vector is acknowledged */
 		v->inject = v->interrupted;
@@ -165,7 +165,7 @@ static bool deliver_nmi(struct vcpu *v)
 {
 	if (!v->nmi_pending || v->cur->block.nmi || v->cur->block.mov_ss)
 		return false;
-	v->nmi_pending--;
+	__atomic_sub_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 	v->cur->block.nmi = true;
 	deliver(v, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI, .rip = v->cur->rip });
 	return true;

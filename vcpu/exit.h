@@ -87,7 +87,7 @@ struct exit {
 	union {
 		u64 first_word;				/* of whatever it is, for the trace */
 		struct event event;			/* EXCEPTION, PAGE_FAULT */
-		struct { u8 index, gpr; bool read, emulated; u64 value; } cr;	/* CR_*, DR_ACCESS, LMSW */
+		struct { u8 index, gpr; bool read; u64 value; } cr;	/* CR_*, DR_ACCESS, LMSW */
 		struct { u16 port; u8 size; bool in, string, rep; } io;
 		struct { u32 index; bool write; } msr;
 		struct {				/* STAGE2 */

@@ -79,8 +79,9 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 
 	if (delivery != APIC_NMI)
 		return;		/* INIT and start-up IPIs: a guest has one vCPU today, and they are for others */
-	if (v->nmi_pending < 2)
-		v->nmi_pending++;
+	/* Whoever sends it: its own CPU takes them off meanwhile. The board is locked, so that nobody else adds one. */
+	if (__atomic_load_n(&v->nmi_pending, __ATOMIC_RELAXED) < 2)
+		__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 	vcpu_kick(v, REQUEST_EVENT);
 }
 

@@ -121,7 +121,6 @@ static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 	} else if (code <= SVM_EXIT_DR_WRITE + 15 || code == SVM_EXIT_CR0_SEL_WRITE) {
 		x->cr.index = code == SVM_EXIT_CR0_SEL_WRITE ? 0 : code & 15;
 		x->cr.read = !(code & 16) && code != SVM_EXIT_CR0_SEL_WRITE;
-		x->cr.emulated = false;
 	} else if ((u32)code == SVM_EXIT_INVALID) {
 		x->kind = EXIT_ENTRY_FAILED;
 		x->entry_failed.rule = 0;
