@@ -12,6 +12,7 @@
 static struct {
 	struct spinlock lock;
 	bool in_line;		/* the cursor stands behind an unfinished line */
+	const struct console_line *shown;	/* of this guest, or of nobody in particular */
 } console;
 
 static const char prefix[] = "plinth: ";
@@ -44,13 +45,21 @@ static void write_raw(const char *text, size_t n)
 		}
 }
 
-/* One line, given without its newline, with something before it. The lock is held. */
-static void write_line(const char *before, const char *text, size_t n)
+/* The begin of a line, with something before it; behind an unfinished one, on a line of its own. The lock is
+ * held. */
+static void begin_line(const char *before, const char *text, size_t n)
 {
 	if (console.in_line)
 		write_raw("\r\n", 2);
+	console.shown = NULL;
 	write_raw(before, strlen(before));
 	write_raw(text, n);
+}
+
+/* One line, given without its newline. The lock is held. */
+static void write_line(const char *before, const char *text, size_t n)
+{
+	begin_line(before, text, n);
 	write_raw("\r\n", 2);
 }
 
@@ -78,16 +87,31 @@ void kprintf(const char *format, ...)
 	spin_unlock(&console.lock);
 }
 
-/* The line's own lock is held. */
-static void flush_guest_line(struct console_line *line)
+/* What the screen doesn't show of a guest's line yet; all of it, if others have written since. Both locks are
+ * held. */
+static void show_guest_line(struct console_line *line)
 {
 	char before[64];
 
-	snprintf(before, sizeof(before), "[%s] ", line->name);
+	if (console.shown == line) {
+		write_raw(line->text + line->shown, line->used - line->shown);
+	} else {
+		snprintf(before, sizeof(before), "[%s] ", line->name);
+		begin_line(before, line->text, line->used);
+		console.shown = line;
+	}
+	line->shown = line->used;
+}
+
+/* The line's own lock is held. */
+static void flush_guest_line(struct console_line *line)
+{
 	spin_lock(&console.lock);
-	write_line(before, line->text, line->used);
+	show_guest_line(line);
+	write_raw("\r\n", 2);
+	console.shown = NULL;
 	spin_unlock(&console.lock);
-	line->used = 0;
+	line->used = line->shown = 0;
 }
 
 static void write_named(struct console_line *line, const u8 *bytes, size_t n)
@@ -116,6 +140,17 @@ void console_guest_write(struct console_line *line, const u8 *bytes, size_t n)
 	spin_lock(&console.lock);
 	write_raw((const char *)bytes, n);
 	spin_unlock(&console.lock);
+}
+
+void console_guest_pause(struct console_line *line)
+{
+	if (likely(line->used == line->shown))
+		return;
+	spin_lock(&line->lock);
+	spin_lock(&console.lock);
+	show_guest_line(line);
+	spin_unlock(&console.lock);
+	spin_unlock(&line->lock);
 }
 
 void console_guest_end(struct console_line *line)

@@ -36,14 +36,19 @@ struct console_line {
 	struct spinlock lock;
 	const char *name;	/* NULL: the only guest */
 	unsigned used;
+	unsigned shown;		/* so many bytes of it have gone out */
 	char text[CONSOLE_LINE_SIZE];
 };
 
 /*
  * Bytes that a guest wrote. The only guest's go out at once, as they are. Those of one with a name go out by
- * whole lines, each with `[name] ` before it.
+ * whole lines, each with `[name] ` before it, and by console_guest_pause().
  */
 void console_guest_write(struct console_line *line, const u8 *bytes, size_t n);
+
+/* The guest waits, perhaps for somebody who reads its prompt: its unfinished line goes out, and goes on there
+ * unless others write meanwhile. */
+void console_guest_pause(struct console_line *line);
 
 /* The guest has ended: its unfinished line goes out. */
 void console_guest_end(struct console_line *line);

@@ -10,6 +10,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/smp.h"
+#include "console/console.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
 #include "vcpu/events.h"
@@ -95,6 +96,7 @@ static void wait(struct vcpu *v)
  * guest has ended. */
 static bool halt(struct vcpu *v)
 {
+	console_guest_pause(&v->vm->line);
 	while (!events_wake_up(v)) {
 		if (!v->requests)
 			wait(v);

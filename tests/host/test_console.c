@@ -120,6 +120,34 @@ static void test_named_guests(void **state)
 	assert_out("plinth: x\r\n[b] line\r\n");
 }
 
+/* A prompt is seen while its guest waits, and goes on where it stands, unless others have written meanwhile. */
+static void test_paused_guest(void **state)
+{
+	guest(&a, "login: ");
+	assert_out("");
+	console_guest_pause(&a);
+	console_guest_pause(&a);
+	assert_out("[a] login: ");
+	guest(&a, "roo");
+	console_guest_pause(&a);
+	guest(&a, "t\nhello\n");
+	assert_out("root\r\n[a] hello\r\n");
+	guest(&a, "# ");
+	console_guest_pause(&a);
+	kprintf("x");
+	assert_out("[a] # \r\nplinth: x\r\n");
+	guest(&a, "ls");
+	console_guest_pause(&a);
+	guest(&b, "other\n");
+	guest(&a, "\n");
+	assert_out("[a] # ls\r\n[b] other\r\n[a] # ls\r\n");
+	guest(&b, "> ");
+	console_guest_pause(&b);
+	console_guest_end(&b);
+	kprintf("x");
+	assert_out("[b] > \r\nplinth: x\r\n");
+}
+
 /* A line that never ends is broken; nothing is lost. */
 static void test_long_line(void **state)
 {
@@ -157,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_lines, reset), cmocka_unit_test_setup(test_sole_guest, reset),
 		cmocka_unit_test_setup(test_named_guests, reset),
+		cmocka_unit_test_setup(test_paused_guest, reset),
 		cmocka_unit_test_setup(test_long_line, reset),
 		cmocka_unit_test_setup(test_bytes_need_no_console, reset),
 		cmocka_unit_test_setup(test_broken_lock, reset),
