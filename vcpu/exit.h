@@ -78,11 +78,16 @@ enum exit_have {
 };
 
 struct exit {
-	u8 kind;		/* enum exit_kind */
-	u8 have;		/* enum exit_have */
-	u8 insn_len;
-	u8 nr_insn_bytes;
-	u32 raw;		/* the vendor's number, to be shown, never to be tested */
+	union {
+		struct {
+			u8 kind;	/* enum exit_kind */
+			u8 have;	/* enum exit_have */
+			u8 insn_len;
+			u8 nr_insn_bytes;
+			u32 raw;	/* the vendor's number, to be shown, never to be tested */
+		};
+		u64 head;		/* all of these, for the trace */
+	};
 	u64 rip_next;
 	union {
 		u64 first_word;				/* of whatever it is, for the trace */

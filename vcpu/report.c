@@ -86,7 +86,9 @@ static void print_trace(const struct vcpu *v)
 	for (unsigned i = v->trace_next - n; i != v->trace_next; i++) {
 		const struct exit_trace *t = &v->trace[i % VCPU_TRACE_SIZE];
 
-		kprintf("    %-18s %#5x  RIP %016llx  %#llx", exit_name(t->kind), t->raw, (llu)t->rip,
+		struct exit x = { .head = t->head };
+
+		kprintf("    %-18s %#5x  RIP %016llx  %#llx", exit_name(x.kind), x.raw, (llu)t->rip,
 			(llu)t->info);
 	}
 }

@@ -114,8 +114,7 @@ static void trace(struct vcpu *v)
 	const struct exit *x = &v->exit;
 
 	t->rip = v->cur->rip;
-	t->kind = x->kind;
-	t->raw = x->raw;
+	t->head = x->head;
 	t->info = x->first_word;
 }
 

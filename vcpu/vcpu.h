@@ -101,9 +101,8 @@ struct exit_count {
 };
 
 struct exit_trace {
-	u64 rip, info;		/* info: the first word of the exit's payload */
-	u32 raw;
-	u8 kind;
+	u64 rip;
+	u64 head, info;		/* the exit's head, and the first word of its payload */
 };
 #define VCPU_TRACE_SIZE 64	/* a power of two */
 
