@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A framebuffer above 4 GiB must be reached before the final page tables hold: the first line comes first. */
+/* A framebuffer above 4 GiB must be reached before the final page tables hold: the first line comes
+ * first. */
 #include "boot/early_map.h"
 
 #include "arch/x86/layout.h"

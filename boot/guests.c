@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Puts a guest together: its description from the modules (loader/), its memory from the host's frames,
- * its devices and vCPUs (vcpu/), a backend. Each vCPU has a host CPU of its own: guest 1 the CPU that
- * booted, and so on.
+ * Puts a guest together: its description from the modules (loader/), its memory from the host's
+ * frames, its devices and vCPUs (vcpu/), a backend. Each vCPU has a host CPU of its own: guest 1
+ * the CPU that booted, and so on.
  */
 #include "boot/guests.h"
 
@@ -61,13 +61,15 @@ static printf_like(2, 3) bool refuse(struct guest *g, const char *format, ...)
 	return false;
 }
 
-/* A piece of host memory, as large as there is but at most `size`, aligned for the largest pages. */
+/* A piece of host memory, as large as there is but at most `size`, aligned for the largest pages.
+ */
 static hpa_t take_piece(u64 *size)
 {
 	hpa_t at;
 
 	for (;;) {
-		at = frames_alloc(&host_frames, *size / PAGE_SIZE, *size >= GIB(1) ? GIB(1) : MIB(2), 0);
+		at = frames_alloc(&host_frames, *size / PAGE_SIZE,
+				  *size >= GIB(1) ? GIB(1) : MIB(2), 0);
 		if (!at.v && *size >= GIB(1))
 			at = frames_alloc(&host_frames, *size / PAGE_SIZE, MIB(2), 0);
 		if (at.v || *size <= MIB(2))
@@ -76,8 +78,8 @@ static hpa_t take_piece(u64 *size)
 	}
 }
 
-/* Zeroes, but writes only where something else stands: memory that nobody has written yet is often all
- * zeroes, and then stays untouched. Whole pages. */
+/* Zeroes, but writes only where something else stands: memory that nobody has written yet is often
+ * all zeroes, and then stays untouched. Whole pages. */
 static void clear(u8 *at, u64 size)
 {
 	for (u64 i = 0; i < size; i += PAGE_SIZE) {
@@ -143,7 +145,8 @@ static bool add_slots(struct guest *g, u64 base, u64 size, u64 from, u8 rights)
 	return !size;
 }
 
-/* The memory map of loader/memory_map.h. Below 4 GiB a guest address is an offset into the pieces. */
+/* The memory map of loader/memory_map.h. Below 4 GiB a guest address is an offset into the pieces.
+ */
 static bool map_memory(struct guest *g, u64 mem)
 {
 	u64 low = memory_low_top(mem);
@@ -151,10 +154,12 @@ static bool map_memory(struct guest *g, u64 mem)
 	g->vm->rom = GPA(MEMORY_ROMS);
 	g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_ROMS;
 	return add_slots(g, 0, MEMORY_LOW_END, 0, RIGHTS_ALL) &&
-	       add_slots(g, MEMORY_ROMS, MEMORY_HIGH_BASE - MEMORY_ROMS, MEMORY_ROMS, RIGHTS_ALL & ~RIGHT_W) &&
-	       (low <= MEMORY_HIGH_BASE ||
-		add_slots(g, MEMORY_HIGH_BASE, low - MEMORY_HIGH_BASE, MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
-	       (mem <= MEMORY_GAP || add_slots(g, MEMORY_GAP_END, mem - MEMORY_GAP, MEMORY_GAP, RIGHTS_ALL));
+	       add_slots(g, MEMORY_ROMS, MEMORY_HIGH_BASE - MEMORY_ROMS, MEMORY_ROMS,
+			 RIGHTS_ALL & ~RIGHT_W) &&
+	       (low <= MEMORY_HIGH_BASE || add_slots(g, MEMORY_HIGH_BASE, low - MEMORY_HIGH_BASE,
+						     MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
+	       (mem <= MEMORY_GAP ||
+		add_slots(g, MEMORY_GAP_END, mem - MEMORY_GAP, MEMORY_GAP, RIGHTS_ALL));
 }
 
 static bool set_rights(struct guest *g)
@@ -165,9 +170,11 @@ static bool set_rights(struct guest *g)
 		const struct config_rights *r = &c->rights[i];
 
 		if ((fmt_narrow(g->vm->vcpu[0]->mmu->host, r->rights) & RIGHTS_ALL) != r->rights)
-			return refuse(g, "rights=%#llx+%#llx: this CPU's nested paging can't say exactly these "
-				      "rights; without execute-only pages r must be given, and s only with u",
-				      (unsigned long long)r->base.v, (unsigned long long)r->size);
+			return refuse(
+				g,
+				"rights=%#llx+%#llx: this CPU's nested paging can't say exactly these "
+				"rights; without execute-only pages r must be given, and s only with u",
+				(unsigned long long)r->base.v, (unsigned long long)r->size);
 		if (!slots_set_rights(&g->vm->slots, r->base, r->size, r->rights))
 			return refuse(g, "rights=%#llx+%#llx: not all of it is the guest's memory",
 				      (unsigned long long)r->base.v, (unsigned long long)r->size);
@@ -198,7 +205,8 @@ static bool load(struct guest *g, const struct boot_info *boot)
 	const struct guest_config *c = g->config;
 	const struct boot_module *kernel = &boot->module[c->kernel];
 	const struct boot_module *initrd = c->initrd < 0 ? NULL : &boot->module[c->initrd];
-	u8 *roms = slots_pointer(&g->vm->slots, GPA(MEMORY_ROMS), MEMORY_HIGH_BASE - MEMORY_ROMS, RIGHT_R);
+	u8 *roms = slots_pointer(&g->vm->slots, GPA(MEMORY_ROMS), MEMORY_HIGH_BASE - MEMORY_ROMS,
+				 RIGHT_R);
 	u8 *tables = roms + MEMORY_TABLES - MEMORY_ROMS;
 	struct guest_start start;
 	char why[LOAD_WHY_SIZE];
@@ -223,8 +231,8 @@ static bool load(struct guest *g, const struct boot_info *boot)
 	if (!set_rights(g))
 		return false;
 	set_start(g->vm->vcpu[0], &start);
-	kprintf("guest %s: %s, %llu MiB, on CPU %u", c->name, start.protocol, (unsigned long long)c->mem >> 20,
-		g->vm->vcpu[0]->cpu);
+	kprintf("guest %s: %s, %llu MiB, on CPU %u", c->name, start.protocol,
+		(unsigned long long)c->mem >> 20, g->vm->vcpu[0]->cpu);
 	return true;
 }
 
@@ -236,12 +244,17 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	if (c->cpus != 1)
 		return refuse(g, "cpus=%u: a guest has one CPU today; leave cpus= out", c->cpus);
 	if (cpu >= smp_count())
-		return refuse(g, "no host CPU is left for it: this machine has %u, and each guest needs one of its "
-			      "own; leave a guest out, or take a machine with more CPUs", smp_count());
+		return refuse(
+			g,
+			"no host CPU is left for it: this machine has %u, and each guest needs one of its "
+			"own; leave a guest out, or take a machine with more CPUs",
+			smp_count());
 	if (!take_memory(g, ALIGN_UP(MAX(c->mem, MIB(2)), MIB(2))))
-		return refuse(g, "the host has not enough memory left for mem=%lluM (%llu MiB are free); give the "
-			      "guest less or the machine more", (unsigned long long)c->mem >> 20,
-			      (unsigned long long)free >> 20);
+		return refuse(
+			g,
+			"the host has not enough memory left for mem=%lluM (%llu MiB are free); give the "
+			"guest less or the machine more",
+			(unsigned long long)c->mem >> 20, (unsigned long long)free >> 20);
 	g->vm = vm_create(&(struct vm_config){
 		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,
 		.memory_below_4g = low, .memory_above_4g = c->mem - low,
@@ -322,7 +335,8 @@ static void report_memory(const struct boot_info *boot)
 			ram += guests[i].piece[j].size;
 	}
 	kprintf("memory: %llu KiB; free %llu, guests' RAM %llu, page tables %llu, modules %llu",
-		(unsigned long long)all >> 10, (unsigned long long)frames_available(&host_frames) >> 10,
+		(unsigned long long)all >> 10,
+		(unsigned long long)frames_available(&host_frames) >> 10,
 		(unsigned long long)ram >> 10, (unsigned long long)tables >> 10,
 		(unsigned long long)modules_kept >> 10);
 }
@@ -363,7 +377,8 @@ static const char *start_backend(void)
 		while (smp_is_busy(cpu))
 			cpu_pause();
 	}
-	return done ? NULL : "there is not enough memory to switch virtualisation on; give the machine more";
+	return done ? NULL
+		    : "there is not enough memory to switch virtualisation on; give the machine more";
 }
 
 static void print_capabilities(void)
@@ -371,10 +386,11 @@ static void print_capabilities(void)
 	const struct backend_caps *c = backend->caps;
 
 	kprintf("%s: %u TLB tags;%s%s%s%s%s%s%s%s%s", backend->name, c->tags,
-		c->nested_paging ? " nested-paging" : "", c->nrip ? " nrip" : "", c->decode ? " decode-assists" : "",
-		c->clean_bits ? " clean-bits" : "", c->flush_by_tag ? " flush-by-tag" : "",
-		c->shadow_load ? " shadow-load" : "", c->xsetbv_exit ? " xsetbv-exit" : "",
-		c->rdtscp_exit ? " rdtscp-exit" : "", c->dr7_clear ? " dr7-clear" : "");
+		c->nested_paging ? " nested-paging" : "", c->nrip ? " nrip" : "",
+		c->decode ? " decode-assists" : "", c->clean_bits ? " clean-bits" : "",
+		c->flush_by_tag ? " flush-by-tag" : "", c->shadow_load ? " shadow-load" : "",
+		c->xsetbv_exit ? " xsetbv-exit" : "", c->rdtscp_exit ? " rdtscp-exit" : "",
+		c->dr7_clear ? " dr7-clear" : "");
 }
 
 static unsigned create_all(const struct boot_info *boot)
@@ -398,7 +414,8 @@ static unsigned create_all(const struct boot_info *boot)
 	return cpu;
 }
 
-/* Their contents are in the guests' memory now. The first MiB is nobody's, whatever a loader puts there. */
+/* Their contents are in the guests' memory now. The first MiB is nobody's, whatever a loader puts
+ * there. */
 static void release_modules(const struct boot_info *boot)
 {
 	for (unsigned i = 0; i < boot->nr_modules; i++) {
@@ -422,7 +439,8 @@ static void run_all(void)
 			continue;
 		vm->nr_running = 1 + vm->nr_vcpus;
 		if (vm->vcpu[0]->cpu && !smp_run_on(vm->vcpu[0]->cpu, run_guest, &guests[i])) {
-			kprintf("guest %s: refused: CPU %u doesn't answer", vm->name, vm->vcpu[0]->cpu);
+			kprintf("guest %s: refused: CPU %u doesn't answer", vm->name,
+				vm->vcpu[0]->cpu);
 			vm->nr_running = 0;
 			vm->state = VM_KILLED;
 		}
@@ -444,7 +462,8 @@ const char *guests_run(const struct boot_info *boot, bool report)
 	for (unsigned i = 0; i < config.nr_faults; i++)
 		kprintf("%s", config.fault[i]);
 	if (boot->modules_left_out)
-		kprintf("%u modules are left out: %u is the most", boot->modules_left_out, BOOT_MAX_MODULES);
+		kprintf("%u modules are left out: %u is the most", boot->modules_left_out,
+			BOOT_MAX_MODULES);
 	why = start_backend();
 	if (why)
 		return why;

@@ -4,7 +4,7 @@
 
 #include "include/bootinfo.h"
 
-/* Makes and starts every guest that the modules describe, one host CPU for each, and returns when all
- * have ended. What can't be started is refused with a sentence, and the others go on. NULL, or a
- * sentence that says why this machine can't run guests at all. */
+/* Makes and starts every guest that the modules describe, one host CPU for each, and returns when
+ * all have ended. What can't be started is refused with a sentence, and the others go on. NULL, or
+ * a sentence that says why this machine can't run guests at all. */
 const char *must_check guests_run(const struct boot_info *boot, bool report_exits);

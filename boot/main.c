@@ -57,7 +57,8 @@ static void start_console(u32 magic, u32 info)
 	kprintf("Plinth %s (build %s), loaded by %s", plinth_version, image_build_id(),
 		boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
 	if (!known)
-		cannot_start("the boot loader speaks neither multiboot 1 nor multiboot 2; use GRUB");
+		cannot_start(
+			"the boot loader speaks neither multiboot 1 nor multiboot 2; use GRUB");
 }
 
 static void print_help_line(const char *line)

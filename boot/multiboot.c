@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reading the multiboot information. It is a boot loader's data: sizes are bounded, nothing is read
- * past its end, every loop ends, and what doesn't make sense is left out. No privileged instruction.
+ * past its end, every loop ends, and what doesn't make sense is left out. No privileged
+ * instruction.
  */
 #include "boot/multiboot.h"
 
@@ -109,7 +110,8 @@ static void add_basic_memory(struct boot_info *to, u32 lower, u32 upper)
 	add_range(to, MIB(1), KIB(upper), true);
 }
 
-static void add_module(struct boot_info *to, u32 start, u32 end, const u8 *cmdline, u64 cmdline_size)
+static void add_module(struct boot_info *to, u32 start, u32 end, const u8 *cmdline,
+		       u64 cmdline_size)
 {
 	struct boot_module *m;
 
@@ -189,7 +191,8 @@ static void parse_modules1(struct boot_info *to, const struct info1 *info, const
 		struct module1 m;
 
 		memcpy(&m, memory + info->mods_addr + i * sizeof(m), sizeof(m));
-		add_module(to, m.start, m.end, memory + m.cmdline, m.cmdline ? FOUR_GIB - m.cmdline : 0);
+		add_module(to, m.start, m.end, memory + m.cmdline,
+			   m.cmdline ? FOUR_GIB - m.cmdline : 0);
 	}
 }
 
@@ -217,7 +220,8 @@ static void parse1(struct boot_info *to, u32 at, const u8 *memory)
 		return;
 	memcpy(&info, memory + at, sizeof(info));
 	if ((info.flags & INFO1_HAS_CMDLINE) && info.cmdline)
-		copy_string(to->cmdline, sizeof(to->cmdline), memory + info.cmdline, FOUR_GIB - info.cmdline);
+		copy_string(to->cmdline, sizeof(to->cmdline), memory + info.cmdline,
+			    FOUR_GIB - info.cmdline);
 	if ((info.flags & INFO1_HAS_LOADER) && info.loader_name)
 		copy_string(to->loader, sizeof(to->loader), memory + info.loader_name,
 			    FOUR_GIB - info.loader_name);
@@ -243,7 +247,8 @@ static void add_mmap2(struct boot_info *to, const u8 *at)
 
 static bool is_efi_ram(u32 type)
 {
-	return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_SERVICES_DATA) || type == EFI_CONVENTIONAL;
+	return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_SERVICES_DATA) ||
+	       type == EFI_CONVENTIONAL;
 }
 
 static void add_efi_range(struct boot_info *to, const u8 *at)
@@ -255,7 +260,8 @@ static void add_efi_range(struct boot_info *to, const u8 *at)
 		add_range(to, entry.base, entry.pages << PAGE_SHIFT, is_efi_ram(entry.type));
 }
 
-/* A memory map's tag, of either kind: entry size, entry version, entries, of which `least` bytes are read. */
+/* A memory map's tag, of either kind: entry size, entry version, entries, of which `least` bytes
+ * are read. */
 static void parse_map(struct boot_info *to, const u8 *tag, u32 size, u32 least,
 		      void (*add)(struct boot_info *to, const u8 *entry))
 {
@@ -317,7 +323,8 @@ static const u8 *find_tag(const u8 *info, u32 size, u32 type, struct tag *found)
 {
 	for (u64 at = 8; at + sizeof(*found) <= size; at += ALIGN_UP(found->size, 8)) {
 		memcpy(found, info + at, sizeof(*found));
-		if (found->size < sizeof(*found) || found->size > size - at || found->type == TAG2_END)
+		if (found->size < sizeof(*found) || found->size > size - at ||
+		    found->type == TAG2_END)
 			return NULL;
 		if (found->type == type)
 			return info + at;

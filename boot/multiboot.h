@@ -14,10 +14,10 @@
 #include "include/bootinfo.h"
 
 /*
- * Fills in `to` (but for where our own image lies) from what the loader left at physical address `at`;
- * `magic` is what it left in EAX, and physical address 0, with the 4 GiB from there on, is to be found
- * at `memory`. Everything but the modules themselves is copied; what is damaged or doesn't fit is left
- * out. False: `magic` is neither multiboot's.
+ * Fills in `to` (but for where our own image lies) from what the loader left at physical address
+ * `at`; `magic` is what it left in EAX, and physical address 0, with the 4 GiB from there on, is to
+ * be found at `memory`. Everything but the modules themselves is copied; what is damaged or doesn't
+ * fit is left out. False: `magic` is neither multiboot's.
  */
 bool must_check multiboot_parse(struct boot_info *to, u32 magic, u32 at, const u8 *memory);
 #endif

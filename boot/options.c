@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The command line. An option is a row of a table: parsing, help and complaints all come from there. */
+/* The command line. An option is a row of a table: parsing, help and complaints all come from
+ * there. */
 #include "boot/options.h"
 
 #include "include/assert.h"
@@ -10,7 +11,8 @@
 
 struct option {
 	const char *name;
-	/* What may follow `name=`, as the numbers 0, 1, …; none: the word stands alone and means true. */
+	/* What may follow `name=`, as the numbers 0, 1, …; none: the word stands alone and means
+	 * true. */
 	const char *choice[MAX_CHOICES];
 	size_t at;	/* of its byte in struct options */
 	const char *help;
@@ -81,7 +83,8 @@ static int find_choice(const struct option *o, const struct word *w)
 	if (w->name_length == w->length)
 		return -1;
 	for (int i = 0; i < MAX_CHOICES && o->choice[i]; i++)
-		if (is_text(o->choice[i], w->text + w->name_length + 1, w->length - w->name_length - 1))
+		if (is_text(o->choice[i], w->text + w->name_length + 1,
+			    w->length - w->name_length - 1))
 			return i;
 	return -1;
 }

@@ -45,8 +45,8 @@ static void write_raw(const char *text, size_t n)
 		}
 }
 
-/* The begin of a line, with something before it; behind an unfinished one, on a line of its own. The lock is
- * held. */
+/* The begin of a line, with something before it; behind an unfinished one, on a line of its own.
+ * The lock is held. */
 static void begin_line(const char *before, const char *text, size_t n)
 {
 	if (console.in_line)
@@ -87,8 +87,8 @@ void kprintf(const char *format, ...)
 	spin_unlock(&console.lock);
 }
 
-/* What the screen doesn't show of a guest's line yet; all of it, if others have written since. Both locks are
- * held. */
+/* What the screen doesn't show of a guest's line yet; all of it, if others have written since. Both
+ * locks are held. */
 static void show_guest_line(struct console_line *line)
 {
 	char before[64];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Text out and in: COM1 and, where there is one, the screen. Lines of the hypervisor begin with
- * `plinth: `; what guests write goes out as it is. All of it may be called on every CPU, with interrupts
- * off (as Plinth always runs).
+ * `plinth: `; what guests write goes out as it is. All of it may be called on every CPU, with
+ * interrupts off (as Plinth always runs).
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include "lib/spinlock.h"
 
 /*
- * Finds COM1 and the screen and sets them up. `memory` is where physical address 0, with the 4 GiB from
- * there on, is mapped. What is absent is never written to.
+ * Finds COM1 and the screen and sets them up. `memory` is where physical address 0, with the 4 GiB
+ * from there on, is mapped. What is absent is never written to.
  */
 void console_init(const struct boot_info *info, u8 *memory);
 
@@ -24,14 +24,16 @@ void console_init(const struct boot_info *info, u8 *memory);
 bool must_check console_screen_memory(hpa_t *base, u64 *size);
 void console_screen_move(void *memory);
 
-/* Whole lines of the hypervisor, of at most 1000 characters in all: each gets the prefix, the last one a
- * newline if it has none; if the cursor stands behind a guest's unfinished line, a newline goes first. */
+/* Whole lines of the hypervisor, of at most 1000 characters in all: each gets the prefix, the last
+ * one a newline if it has none; if the cursor stands behind a guest's unfinished line, a newline
+ * goes first. */
 printf_like(1, 2) void kprintf(const char *format, ...);
 
 #define CONSOLE_LINE_SIZE 256	/* longer lines of a guest are broken */
 
-/* The line that a guest is writing: who runs the guest keeps it, zeroed at first but for the name. Its lock
- * comes before the console's, which a byte alone doesn't take: other guests may be printing. */
+/* The line that a guest is writing: who runs the guest keeps it, zeroed at first but for the name.
+ * Its lock comes before the console's, which a byte alone doesn't take: other guests may be
+ * printing. */
 struct console_line {
 	struct spinlock lock;
 	const char *name;	/* NULL: the only guest */
@@ -41,13 +43,13 @@ struct console_line {
 };
 
 /*
- * Bytes that a guest wrote. The only guest's go out at once, as they are. Those of one with a name go out by
- * whole lines, each with `[name] ` before it, and by console_guest_pause().
+ * Bytes that a guest wrote. The only guest's go out at once, as they are. Those of one with a name
+ * go out by whole lines, each with `[name] ` before it, and by console_guest_pause().
  */
 void console_guest_write(struct console_line *line, const u8 *bytes, size_t n);
 
-/* The guest waits, perhaps for somebody who reads its prompt: its unfinished line goes out, and goes on there
- * unless others write meanwhile. */
+/* The guest waits, perhaps for somebody who reads its prompt: its unfinished line goes out, and
+ * goes on there unless others write meanwhile. */
 void console_guest_pause(struct console_line *line);
 
 /* The guest has ended: its unfinished line goes out. */
@@ -56,8 +58,8 @@ void console_guest_end(struct console_line *line);
 /* The next byte that came in on COM1, or -1: none has. */
 int console_getc(void);
 
-/* Whether COM1 raises its interrupt (ISA IRQ 4) when bytes have come in: off at first. False: there is no
- * COM1. */
+/* Whether COM1 raises its interrupt (ISA IRQ 4) when bytes have come in: off at first. False: there
+ * is no COM1. */
 bool console_rx_interrupt(bool on);
 
 /* A panic goes on, whoever holds the lock: he may be dead. */

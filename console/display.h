@@ -18,8 +18,8 @@ struct display {
 };
 
 /*
- * The two kinds. `memory` is where physical address 0 and the 4 GiB from there on are mapped; false: there
- * is no such screen, or its geometry makes no sense.
+ * The two kinds. `memory` is where physical address 0 and the 4 GiB from there on are mapped;
+ * false: there is no such screen, or its geometry makes no sense.
  */
 bool must_check framebuffer_find(struct display *d, const struct boot_info *info, u8 *memory);
 bool must_check vga_text_find(struct display *d, const struct boot_info *info, u8 *memory);

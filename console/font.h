@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The glyphs of Latin-1, 8 pixels by 16, the leftmost in bit 7: made by tools/mkfont.py when building. */
+/* The glyphs of Latin-1, 8 pixels by 16, the leftmost in bit 7: made by tools/mkfont.py when
+ * building. */
 #pragma once
 
 #include "include/types.h"

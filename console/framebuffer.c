@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A linear framebuffer of 15, 16, 24 or 32 bits a pixel. It is written and never read: reading video
- * memory is slow. */
+/* A linear framebuffer of 15, 16, 24 or 32 bits a pixel. It is written and never read: reading
+ * video memory is slow. */
 #include "console/display.h"
 
 #include "console/font.h"
@@ -32,7 +32,8 @@ static void draw(const struct display *d, unsigned row, unsigned column, u8 lati
 		u8 bits = font_glyph[latin1][y];
 
 		for (unsigned x = 0; x < FONT_WIDTH; x++, bits <<= 1)
-			put_pixel(line + x * d->pixel_bytes, bits & 0x80 ? d->colour : 0, d->pixel_bytes);
+			put_pixel(line + x * d->pixel_bytes, bits & 0x80 ? d->colour : 0,
+				  d->pixel_bytes);
 	}
 }
 

@@ -2,9 +2,9 @@
 /*
  * The grid of characters and the little of a terminal that guests' text needs.
  *
- * `shown` is what the screen shows, so that only cells that change are drawn and video memory is never
- * read. At the end of the screen the text jumps up by a quarter of it: that costs one redrawing in many
- * lines, which matters because a booting guest prints hundreds.
+ * `shown` is what the screen shows, so that only cells that change are drawn and video memory is
+ * never read. At the end of the screen the text jumps up by a quarter of it: that costs one
+ * redrawing in many lines, which matters because a booting guest prints hundreds.
  */
 #include "console/screen.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* COM1 (data sheet of the 16550D). Owns the UART's registers; waits are bounded, so that a line whose
- * other side doesn't listen, or a port without a UART, only costs time once. */
+/* COM1 (data sheet of the 16550D). Owns the UART's registers; waits are bounded, so that a line
+ * whose other side doesn't listen, or a port without a UART, only costs time once. */
 #include "console/serial.h"
 
 #include "console/port.h"

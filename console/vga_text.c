@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VGA text cells. A multiboot 2 loader says whether they are there; where it doesn't (QEMU's -kernel), a
- * BIOS's data area says which mode its video BIOS has set, and the memory must keep what is written.
+ * VGA text cells. A multiboot 2 loader says whether they are there; where it doesn't (QEMU's
+ * -kernel), a BIOS's data area says which mode its video BIOS has set, and the memory must keep
+ * what is written.
  */
 #include "console/display.h"
 

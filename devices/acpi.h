@@ -11,8 +11,8 @@
 #define ACPI_MAX_CPUS		255u
 
 /*
- * Build the tables for `nr_cpus` (1 to ACPI_MAX_CPUS) into `buffer`, which the guest will see at `at`
- * (a multiple of 64 below 4 GiB; firmware's place for it is 0xe0000-0xfffff). The RSDP comes first.
- * Returns the bytes used, or 0 if `size` or an argument doesn't fit.
+ * Build the tables for `nr_cpus` (1 to ACPI_MAX_CPUS) into `buffer`, which the guest will see at
+ * `at` (a multiple of 64 below 4 GiB; firmware's place for it is 0xe0000-0xfffff). The RSDP comes
+ * first. Returns the bytes used, or 0 if `size` or an argument doesn't fit.
  */
 size_t acpi_build(u8 *buffer, size_t size, gpa_t at, unsigned nr_cpus);

@@ -163,7 +163,8 @@ void board_init(struct board *board, const struct board_config *config)
 	i8042_init(&board->i8042, irq_line(board, IRQ_KEYBOARD), irq_line(board, IRQ_AUX), reset,
 		   board);
 	pci_init(&board->pci);
-	fwcfg_init(&board->fwcfg, config->nr_vcpus, config->memory_below_4g + config->memory_above_4g);
+	fwcfg_init(&board->fwcfg, config->nr_vcpus,
+		   config->memory_below_4g + config->memory_above_4g);
 }
 
 /* ---- ports ---- */
@@ -367,7 +368,8 @@ static inline bool is_ioapic_page(gpa_t at)
 	return (at.v & PAGE_MASK) == IOAPIC_DEFAULT_BASE;
 }
 
-bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now, u64 *value)
+bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now,
+		     u64 *value)
 {
 	struct lapic *lapic = &board->lapic[vcpu];
 	bool is_lapic = is_lapic_page(lapic, at);
@@ -383,7 +385,8 @@ bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size
 	return true;
 }
 
-bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value, u64 now)
+bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value,
+		      u64 now)
 {
 	struct lapic *lapic = &board->lapic[vcpu];
 	bool is_lapic;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All devices of one VM, wired as on a PC: the only thing that the vCPU floor sees. Owns the devices,
- * the port and MMIO dispatch, and a lock that every function here takes unless it says otherwise.
+ * All devices of one VM, wired as on a PC: the only thing that the vCPU floor sees. Owns the
+ *devices, the port and MMIO dispatch, and a lock that every function here takes unless it says
+ *otherwise.
  *
  *	      PIT  UART  RTC  PM  i8042
  *	       |     |    |    |    |
@@ -38,7 +39,8 @@ struct board_ops {
 	void (*power)(void *ctx, enum board_power what, u32 value);
 	/* What board_interrupt_pending() says of this vCPU may have changed. */
 	void (*kick)(void *ctx, unsigned vcpu);
-	/* An INIT (its LAPIC is already reset), a start-up IPI (vector << 12 is the start) or an NMI. */
+	/* An INIT (its LAPIC is already reset), a start-up IPI (vector << 12 is the start) or an
+	 * NMI. */
 	void (*apic_event)(void *ctx, unsigned vcpu, enum apic_delivery delivery, u8 vector);
 	/* The guest time in ns at which this vCPU's TSC reaches `tsc`, 0 if that is past. */
 	u64 (*tsc_to_ns)(void *ctx, unsigned vcpu, u64 tsc);
@@ -74,15 +76,18 @@ struct board {
 /* Power-on state as firmware leaves it; also how a guest is reset. */
 void board_init(struct board *board, const struct board_config *config);
 
-/* IN and OUT of 1, 2 or 4 bytes by `vcpu`. What no device claims reads as all ones; wider accesses to
- * 8-bit devices go to consecutive ports. */
+/* IN and OUT of 1, 2 or 4 bytes by `vcpu`. What no device claims reads as all ones; wider accesses
+ * to 8-bit devices go to consecutive ports. */
 u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u64 now);
-void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value, u64 now);
+void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value,
+		    u64 now);
 
 /* Memory access of 1, 2, 4 or 8 bytes within one page by `vcpu`. False: no device is there, and the
  * caller reads all ones. */
-bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now, u64 *value);
-bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value, u64 now);
+bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now,
+		     u64 *value);
+bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 value,
+		      u64 now);
 
 /* The APIC's MSRs (lapic.h); false = #GP(0). */
 bool board_rdmsr(struct board *board, unsigned vcpu, u32 msr, u64 now, u64 *value);
@@ -92,7 +97,8 @@ bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now
 u64 board_next_event(const struct board *board);
 void board_tick(struct board *board, u64 now);
 
-/* Take the interrupt that is to be delivered to `vcpu`: its vector, or -1 if there is none any more. */
+/* Take the interrupt that is to be delivered to `vcpu`: its vector, or -1 if there is none any
+ * more. */
 int board_interrupt_accept(struct board *board, unsigned vcpu);
 
 /* A byte typed at the console; false = no room, try again when the guest has run. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest time for the devices: u64 nanoseconds since the guest started. A device never reads a clock;
- * `now` is handed in. A deadline is a point in that time, or CLOCK_NEVER.
+ * Guest time for the devices: u64 nanoseconds since the guest started. A device never reads a
+ * clock; `now` is handed in. A deadline is a point in that time, or CLOCK_NEVER.
  */
 #pragma once
 
@@ -10,13 +10,15 @@
 #define CLOCK_NEVER	(~0ull)
 #define NS_PER_SECOND	1000000000ull
 
-/* Whole periods of a clock of `hz` (< 2^34) since time 0. Split, so that nothing overflows in 584 years. */
+/* Whole periods of a clock of `hz` (< 2^34) since time 0. Split, so that nothing overflows in 584
+ * years. */
 static inline u64 clock_ticks(u64 now, u64 hz)
 {
 	return now / NS_PER_SECOND * hz + now % NS_PER_SECOND * hz / NS_PER_SECOND;
 }
 
-/* The first nanosecond at which clock_ticks() gives `tick`; CLOCK_NEVER if that is beyond the end of time. */
+/* The first nanosecond at which clock_ticks() gives `tick`; CLOCK_NEVER if that is beyond the end
+ * of time. */
 static inline u64 clock_time(u64 tick, u64 hz)
 {
 	u64 seconds = tick / hz;

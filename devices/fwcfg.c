@@ -8,7 +8,8 @@ enum { KEY_SIGNATURE = 0x00, KEY_ID = 0x01, KEY_MEMORY = 0x03, KEY_NR_CPUS = 0x0
 #define ID_TRADITIONAL	0x1u		/* no DMA interface */
 #define LONGEST		8u		/* bytes of an item */
 
-/* Each item that isn't zero fits a u64, lowest byte first. The file directory is a count of zero. */
+/* Each item that isn't zero fits a u64, lowest byte first. The file directory is a count of zero.
+ */
 static u64 item(const struct fwcfg *fwcfg)
 {
 	switch (fwcfg->key) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's firmware configuration port, 0x510 and 0x511, as far as test kernels look: signature, number
- * of CPUs, memory size, an empty file directory (QEMU, docs/specs/fw_cfg).
+ * QEMU's firmware configuration port, 0x510 and 0x511, as far as test kernels look: signature,
+ * number of CPUs, memory size, an empty file directory (QEMU, docs/specs/fw_cfg).
  */
 #pragma once
 

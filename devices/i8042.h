@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The i8042 keyboard controller with nothing plugged in, ports 0x60 and 0x64 (IBM PS/2 Hardware
- * Interface Technical Reference, "Keyboard and Auxiliary Device Controller"): it passes its self-test,
- * answers for absent devices with a time-out, and pulses the reset line.
+ * Interface Technical Reference, "Keyboard and Auxiliary Device Controller"): it passes its
+ * self-test, answers for absent devices with a time-out, and pulses the reset line.
  */
 #pragma once
 
@@ -22,7 +22,8 @@ struct i8042 {
 	void *ctx;
 };
 
-/* `keyboard` and `aux` get the two interrupt lines; `reset` is called for a pulse on the CPU's reset. */
+/* `keyboard` and `aux` get the two interrupt lines; `reset` is called for a pulse on the CPU's
+ * reset. */
 void i8042_init(struct i8042 *kbc, struct irq_out keyboard, struct irq_out aux,
 		void (*reset)(void *ctx), void *ctx);
 

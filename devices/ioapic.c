@@ -35,7 +35,8 @@ static void service_level(struct ioapic *ioapic, unsigned pin)
 	deliver(ioapic, entry);
 }
 
-void ioapic_init(struct ioapic *ioapic, void (*send)(void *, const struct apic_message *), void *ctx)
+void ioapic_init(struct ioapic *ioapic, void (*send)(void *, const struct apic_message *),
+		 void *ctx)
 {
 	*ioapic = (struct ioapic){ .send = send, .ctx = ctx };
 	for (unsigned i = 0; i < IOAPIC_NR_PINS; i++)

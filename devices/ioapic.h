@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The I/O APIC with 24 inputs (82093AA data sheet). Lines are logical: polarity bits are kept and don't
- * matter. Owns the redirection table; finding targets is the bus's business.
+ * The I/O APIC with 24 inputs (82093AA data sheet). Lines are logical: polarity bits are kept and
+ * don't matter. Owns the redirection table; finding targets is the bus's business.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct ioapic {
 };
 
 /* All inputs masked. `send(ctx, message)` gets what is to be delivered. */
-void ioapic_init(struct ioapic *ioapic, void (*send)(void *, const struct apic_message *), void *ctx);
+void ioapic_init(struct ioapic *ioapic, void (*send)(void *, const struct apic_message *),
+		 void *ctx);
 
 /* The MMIO registers: `offset` < 4096. Only aligned accesses of 4 bytes or more write. */
 u64 ioapic_read(struct ioapic *ioapic, u32 offset, unsigned size);

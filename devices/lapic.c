@@ -28,7 +28,8 @@ static const struct lvt_row lvt_rows[NR_LVT] = {
 	[LVT_ERROR]	= { 0x000100ff, 0x00001000 },
 };
 
-static_assert((APIC_LVT_ERROR - APIC_LVT_TIMER) >> 4 == LVT_ERROR, "LVT registers follow each other");
+static_assert((APIC_LVT_ERROR - APIC_LVT_TIMER) >> 4 == LVT_ERROR,
+	      "LVT registers follow each other");
 
 static void set_vector(struct vector_set *set, unsigned vector)
 {
@@ -91,7 +92,8 @@ static void request(struct lapic *lapic, unsigned vector, bool level)
 	lapic->ops->kick(lapic->ctx, lapic->index);
 }
 
-/* SDM vol. 3A, "Error Handling". An illegal vector in the error LVT itself is noted and goes no further. */
+/* SDM vol. 3A, "Error Handling". An illegal vector in the error LVT itself is noted and goes no
+ * further. */
 static void raise_error(struct lapic *lapic, u32 error)
 {
 	u32 lvt = lapic->lvt[LVT_ERROR];

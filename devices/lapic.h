@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One vCPU's local APIC, xAPIC and x2APIC (SDM vol. 3A, chapter "APIC"). Owns all its registers and the
- * timer; the vCPU asks it before each entry, so what is asked there is kept ready.
- * The timer's clock is 1 GHz: one tick is one nanosecond of guest time.
+ * One vCPU's local APIC, xAPIC and x2APIC (SDM vol. 3A, chapter "APIC"). Owns all its registers and
+ * the timer; the vCPU asks it before each entry, so what is asked there is kept ready. The timer's
+ * clock is 1 GHz: one tick is one nanosecond of guest time.
  */
 #pragma once
 
@@ -11,7 +11,8 @@
 
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, NR_LVT };
 
-/* A set of vectors with its non-empty words marked, so that the highest one is two bit scans away. */
+/* A set of vectors with its non-empty words marked, so that the highest one is two bit scans away.
+ */
 struct vector_set {
 	u32 word[8];
 	u32 summary;

@@ -21,7 +21,8 @@ struct config_row {
 	u32 value, writable;
 };
 
-/* 82441FX data sheet, "PCI Configuration Space"; 82371SB and 82371AB data sheets, functions 0 and 3. */
+/* 82441FX data sheet, "PCI Configuration Space"; 82371SB and 82371AB data sheets, functions 0
+ * and 3. */
 static const struct config_row config_rows[] = {
 	{ HOST_BRIDGE,	0x00,	0x12378086,	0 },
 	{ HOST_BRIDGE,	0x04,	0x02800006,	0x00000100 },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PCI configuration mechanism 1, ports 0xcf8 and 0xcfc (PCI Local Bus 3.0, 3.2.2.3), with bus 0 of an
- * i440FX board: host bridge 00:00.0, ISA bridge 00:01.0 and power management 00:01.3.
- * The power management registers stay where PM_PORT says.
+ * PCI configuration mechanism 1, ports 0xcf8 and 0xcfc (PCI Local Bus 3.0, 3.2.2.3), with bus 0 of
+ * an i440FX board: host bridge 00:00.0, ISA bridge 00:01.0 and power management 00:01.3. The power
+ * management registers stay where PM_PORT says.
  */
 #pragma once
 

@@ -33,7 +33,8 @@ struct pic {
 	struct irq_out intr;
 };
 
-/* Power-on state: nothing is delivered before the guest has masked and initialised. `intr` gets INTR's level. */
+/* Power-on state: nothing is delivered before the guest has masked and initialised. `intr` gets
+ * INTR's level. */
 void pic_init(struct pic *pic, struct irq_out intr);
 
 /* One byte at 0x20, 0x21, 0xa0, 0xa1, 0x4d0 or 0x4d1. A poll read acknowledges. */
@@ -44,8 +45,8 @@ void pic_write(struct pic *pic, u16 port, u8 value);
  * line falls before: a timer tick that the host delivers late is then late, not lost. */
 void pic_set_irq(struct pic *pic, unsigned irq, bool level);
 
-/* The INTA cycle: the vector of the highest request, which comes into service. With no request it is
- * the spurious vector, IRQ 7, and nothing comes into service. */
+/* The INTA cycle: the vector of the highest request, which comes into service. With no request it
+ * is the spurious vector, IRQ 7, and nothing comes into service. */
 u8 pic_acknowledge(struct pic *pic);
 
 /* INTR's level. */

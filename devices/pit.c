@@ -45,7 +45,8 @@ static u32 from_bcd(u16 n)
 	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
 }
 
-/* Ticks since the counter was loaded. Loading takes the tick after the write: `start` may lie ahead. */
+/* Ticks since the counter was loaded. Loading takes the tick after the write: `start` may lie
+ * ahead. */
 static u64 elapsed(const struct pit_channel *c, u64 tick)
 {
 	if (c->stopped)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The i8254 interval timer and the PC's system control port B, 0x61, which holds channel 2's gate and
- * output (8254 data sheet). A counter is not stepped: what it holds follows from the tick at which it
- * was loaded. Channel 0 drives IRQ 0; rising edges that were missed together give one interrupt.
+ * The i8254 interval timer and the PC's system control port B, 0x61, which holds channel 2's gate
+ * and output (8254 data sheet). A counter is not stepped: what it holds follows from the tick at
+ * which it was loaded. Channel 0 drives IRQ 0; rising edges that were missed together give one
+ * interrupt.
  */
 #pragma once
 
@@ -42,7 +43,8 @@ struct pit {
 	struct irq_out irq;
 };
 
-/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed. `irq` gets channel 0's output. */
+/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed. `irq` gets channel 0's
+ * output. */
 void pit_init(struct pit *pit, struct irq_out irq, u64 now);
 
 /* One byte at 0x40-0x43 or 0x61. */

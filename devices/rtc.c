@@ -228,7 +228,8 @@ static void update(struct rtc *rtc, u64 now)
 	rtc->deadline = find_deadline(rtc, now);
 }
 
-/* SET or the divider's reset may have begun or ended. After a reset the next update is half a second off. */
+/* SET or the divider's reset may have begun or ended. After a reset the next update is half a
+ * second off. */
 static void update_held(struct rtc *rtc, bool was_reset, u64 now)
 {
 	bool reset = (rtc->cmos[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
@@ -297,7 +298,8 @@ static void store(u8 *cmos, unsigned at, u64 value, unsigned bytes)
 		cmos[at + i] = value >> 8 * i;
 }
 
-/* What a PC's firmware notes about memory: KiB above 1 MiB, 64 KiB blocks above 16 MiB and above 4 GiB. */
+/* What a PC's firmware notes about memory: KiB above 1 MiB, 64 KiB blocks above 16 MiB and above 4
+ * GiB. */
 static void store_memory(u8 *cmos, u64 below_4g, u64 above_4g)
 {
 	u64 above_1m = below_4g > MIB(1) ? below_4g - MIB(1) : 0;

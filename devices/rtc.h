@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The MC146818 real-time clock and its CMOS memory, ports 0x70 and 0x71 (MC146818 data sheet; 82371AB).
- * The time of day is guest time plus an offset; flags are found when somebody looks or when an enabled
- * interrupt is due, never second by second.
+ * The MC146818 real-time clock and its CMOS memory, ports 0x70 and 0x71 (MC146818 data sheet;
+ * 82371AB). The time of day is guest time plus an offset; flags are found when somebody looks or
+ * when an enabled interrupt is due, never second by second.
  */
 #pragma once
 
@@ -33,8 +33,8 @@ struct rtc {
 	struct irq_out irq;
 };
 
-/* At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in bytes,
- * as firmware would leave it in CMOS. */
+/* At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in
+ * bytes, as firmware would leave it in CMOS. */
 void rtc_init(struct rtc *rtc, struct irq_out irq, u64 unix_seconds, u64 below_4g, u64 above_4g,
 	      unsigned nr_cpus, u64 now);
 

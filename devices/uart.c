@@ -79,7 +79,8 @@ static u8 interrupt_id(const struct uart *uart)
 	return IIR_NONE;
 }
 
-/* OUT2 doesn't gate the line, though it does in a PC: kernels that never set it work on emulators. */
+/* OUT2 doesn't gate the line, though it does in a PC: kernels that never set it work on emulators.
+ */
 static void update(struct uart *uart)
 {
 	irq_set(&uart->irq, interrupt_id(uart) != IIR_NONE);
@@ -261,7 +262,8 @@ static void write_register(struct uart *uart, unsigned reg, u8 value, u64 now)
 	}
 }
 
-void uart_init(struct uart *uart, struct irq_out irq, void (*transmit)(void *ctx, u8 byte), void *ctx)
+void uart_init(struct uart *uart, struct irq_out irq, void (*transmit)(void *ctx, u8 byte),
+	       void *ctx)
 {
 	*uart = (struct uart){
 		.irq = irq, .transmit = transmit, .ctx = ctx, .divisor = 1, .lcr = 3,
@@ -285,7 +287,8 @@ void uart_write(struct uart *uart, unsigned reg, u8 value, u64 now)
 {
 	uart_tick(uart, now);
 	if (reg == RBR_THR && uart->thre_pending && !(uart->lcr & LCR_DLAB)) {
-		/* Full for a moment: the line falls, so that the next "empty" is an edge for the PIC. */
+		/* Full for a moment: the line falls, so that the next "empty" is an edge for the
+		 * PIC. */
 		uart->thre_pending = false;
 		update(uart);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A 16550A UART (PC16550D data sheet). The transmitter is instantaneous: its holding register is always
- * empty again at once. Owns the receive FIFO; where bytes go to is the board's business.
+ * A 16550A UART (PC16550D data sheet). The transmitter is instantaneous: its holding register is
+ * always empty again at once. Owns the receive FIFO; where bytes go to is the board's business.
  */
 #pragma once
 
@@ -27,7 +27,8 @@ struct uart {
 };
 
 /* Reset state with 115200 baud; `transmit(ctx, byte)` gets what the guest sends. */
-void uart_init(struct uart *uart, struct irq_out irq, void (*transmit)(void *ctx, u8 byte), void *ctx);
+void uart_init(struct uart *uart, struct irq_out irq, void (*transmit)(void *ctx, u8 byte),
+	       void *ctx);
 
 /* Register `reg` (0-7), one byte. */
 u8 uart_read(struct uart *uart, unsigned reg, u64 now);

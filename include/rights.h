@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Access rights of a page, and kinds of access to it: one vocabulary for the memory slots, for every
- * page format, for the walker and for the mmu.
+ * Access rights of a page, and kinds of access to it: one vocabulary for the memory slots, for
+ * every page format, for the walker and for the mmu.
  */
 #pragma once
 

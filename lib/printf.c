@@ -64,7 +64,8 @@ static char *digits_of(char *end, u64 value, unsigned base, bool upper)
 	return end;
 }
 
-static void put_number(struct sink *s, const struct spec *f, u64 value, unsigned base, const char *sign)
+static void put_number(struct sink *s, const struct spec *f, u64 value, unsigned base,
+		       const char *sign)
 {
 	char buffer[24], *end = buffer + sizeof(buffer);
 	char *digits = digits_of(end, value, base, f->letter == 'X');

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* C's snprintf for the hypervisor: %d %i %u %x %X %c %s %p %%, flags 0 - + space #, width, precision, *,
- * lengths hh h l ll z. Host tests take the C library's. */
+/* C's snprintf for the hypervisor: %d %i %u %x %X %c %s %p %%, flags 0 - + space #, width,
+ * precision, *, lengths hh h l ll z. Host tests take the C library's. */
 #pragma once
 
 #include <stdarg.h>

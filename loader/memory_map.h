@@ -5,8 +5,8 @@
  *  0       640K   768K   896K      1M            min(mem, 3G)      4G            mem + 1G
  *  |  RAM   | hole | ROMs | tables | RAM              |   devices   | RAM (if > 3G)  |
  *
- * The part from 640K to 1M counts as part of `mem`, as on a PC. Where ROMs of adapters would be there is
- * read-only memory of all ones: kernels look for ROMs there byte by byte.
+ * The part from 640K to 1M counts as part of `mem`, as on a PC. Where ROMs of adapters would be
+ * there is read-only memory of all ones: kernels look for ROMs there byte by byte.
  */
 #pragma once
 

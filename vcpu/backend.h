@@ -11,7 +11,8 @@
 struct vcpu;
 struct cpu_ctx;
 
-/* Capabilities, as the CPU declares them and as a probe guest measured them at boot (docs/vcpu.md). */
+/* Capabilities, as the CPU declares them and as a probe guest measured them at boot (docs/vcpu.md).
+ */
 struct backend_caps {
 	bool nested_paging, nrip, decode, clean_bits, flush_by_tag;
 	bool shadow_load;		/* entry loads the interrupt shadow */
@@ -26,17 +27,19 @@ struct vcpu_backend {
 	const char *name;
 	struct backend_caps *caps;
 
-	/* NULL, or a sentence that says what the machine lacks and what to do. Once, on the boot CPU. */
+	/* NULL, or a sentence that says what the machine lacks and what to do. Once, on the boot
+	 * CPU. */
 	const char *(*probe)(void);
 	/* Enables virtualisation on the calling CPU. False: no memory. */
 	bool (*enable_cpu)(void);
-	/* The mode word of the format in which this machine's nested tables are built (mm/format). */
+	/* The mode word of the format in which this machine's nested tables are built (mm/format).
+	 */
 	u32 (*stage2_mode)(void);
 	/* Gives `ctx` a hardware block of v, in reset state. False: no memory. */
 	bool (*ctx_create)(struct vcpu *v, struct cpu_ctx *ctx);
 	void (*ctx_destroy)(struct vcpu *v, struct cpu_ctx *ctx);
-	/* v's current context will run on this CPU, v->cpu, from now on: after it has come from another CPU, another
-	 * vCPU has run here, or its context has changed. */
+	/* v's current context will run on this CPU, v->cpu, from now on: after it has come from
+	 * another CPU, another vCPU has run here, or its context has changed. */
 	void (*attach)(struct vcpu *v);
 	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted
 	 * filled in, and IP, FLAGS, BLOCK, CODE and CPL of the context available. Interrupts are
@@ -44,7 +47,8 @@ struct vcpu_backend {
 	void (*run)(struct vcpu *v);
 	/* Copies register groups out of the current context's block and marks them available. */
 	void (*load)(struct vcpu *v, u32 groups);
-	/* Fills in what of `have` the hardware itself tells of the last exit. What it doesn't: decode. */
+	/* Fills in what of `have` the hardware itself tells of the last exit. What it doesn't:
+	 * decode. */
 	void (*exit_fill)(struct vcpu *v, u32 have);
 	/* Programs the union of v->l0 and (in L2) v->l1 into the block. */
 	void (*program)(struct vcpu *v);

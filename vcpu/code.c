@@ -5,7 +5,8 @@
 #include "lib/string.h"
 #include "vcpu/registers.h"
 
-/* Where the walk of a page ended becomes the memo, if its own entries are all that it depends on. */
+/* Where the walk of a page ended becomes the memo, if its own entries are all that it depends on.
+ */
 static void memo_keep(struct vcpu *v, u64 page, const struct walk_result *r, const u8 *code)
 {
 	static const u64 nothing;
@@ -89,7 +90,8 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 {
 	const u8 *code;
 
-	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) || (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
+	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) ||
+	    (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
 		return false;
 	code = code_memo(v);
 	if (!code)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The instruction at RIP: where its bytes are, how long it is, what it is. By way of the walk memo
- * (docs/vcpu.md): exits come again and again from the same few pages, and a CPU without nRIP save needs the
- * instruction's bytes each time. The memo holds what the last walk found, and the entries through which it
- * went; as long as they read the same, a walk would end there again.
+ * (docs/vcpu.md): exits come again and again from the same few pages, and a CPU without nRIP save
+ * needs the instruction's bytes each time. The memo holds what the last walk found, and the entries
+ * through which it went; as long as they read the same, a walk would end there again.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ static inline u64 code_linear(struct vcpu *v)
 	return v->cur->code_linear;
 }
 
-/* One load, at any alignment, of what the guest may be writing at the same time: what is looked at afterwards is
- * what was there once. */
+/* One load, at any alignment, of what the guest may be writing at the same time: what is looked at
+ * afterwards is what was there once. */
 static inline u32 read_once_u32(const u8 *at)
 {
 	return ((const volatile struct packed_struct { u32 v; } *)at)->v;
@@ -48,15 +48,15 @@ static always_inline const u8 *code_memo(struct vcpu *v)
 	return changed ? NULL : m->code + (linear & ~PAGE_MASK);
 }
 
-/* The same, by a walk if need be; the memo is made anew then. How many bytes of its page there are from it on
- * (1 to 4096) goes to *avail. The guest may change them at any time: copy before looking twice.
- * NULL: RIP isn't mapped to memory. */
+/* The same, by a walk if need be; the memo is made anew then. How many bytes of its page there are
+ * from it on (1 to 4096) goes to *avail. The guest may change them at any time: copy before looking
+ * twice. NULL: RIP isn't mapped to memory. */
 const u8 *code_pointer(struct vcpu *v, unsigned *avail);
 
 /* Copies up to 15 bytes at CS:RIP, over a page's end if need be, without setting accessed flags.
  * Returns how many there are. */
 unsigned code_fetch(struct vcpu *v, u8 bytes[15]);
 
-/* The instruction at RIP, decoded; it stays there until the next call. NULL: it can't be fetched whole, or is
- * no valid one: code_fetch() and decode() say which. */
+/* The instruction at RIP, decoded; it stays there until the next call. NULL: it can't be fetched
+ * whole, or is no valid one: code_fetch() and decode() say which. */
 const struct insn *code_insn(struct vcpu *v);

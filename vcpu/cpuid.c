@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The CPUID policy. SDM vol. 2A, "CPUID"; APM vol. 3, appendix E "Obtaining Processor Information Via
- * the CPUID Instruction". No row, no bit: SVM, VMX, and all that needs state which Plinth doesn't
- * switch or virtualise, are hidden by not being here.
+ * The CPUID policy. SDM vol. 2A, "CPUID"; APM vol. 3, appendix E "Obtaining Processor Information
+ * Via the CPUID Instruction". No row, no bit: SVM, VMX, and all that needs state which Plinth
+ * doesn't switch or virtualise, are hidden by not being here.
  */
 #include "vcpu/cpuid.h"
 
@@ -131,7 +131,8 @@ static void init_xsave(struct cpuid_policy *p, cpuid_source *host)
 	}
 }
 
-void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_vcpus, bool hide_xsave)
+void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_vcpus,
+		       bool hide_xsave)
 {
 	struct cpuid_leaf vendor = host(CPUID_VENDOR, 0);
 	u32 max_ext = host(CPUID_EXT, 0).eax;
@@ -153,7 +154,8 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 			.ebx = l.ebx & BASIC_7B, .ecx = l.ecx & BASIC_7C, .edx = l.edx & BASIC_7D };
 	}
 	if (hide_xsave) {
-		p->basic[CPUID_FEATURES].ecx &= ~(CPUID_1C_XSAVE | CPUID_1C_AVX | CPUID_1C_FMA | CPUID_1C_F16C);
+		p->basic[CPUID_FEATURES].ecx &= ~(CPUID_1C_XSAVE | CPUID_1C_AVX | CPUID_1C_FMA |
+						  CPUID_1C_F16C);
 		p->structured[0].ebx &= ~CPUID_7B_AVX2;
 		p->structured[0].ecx &= ~(CPUID_7C_VAES | CPUID_7C_VPCLMULQDQ);
 	}
@@ -165,12 +167,14 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 	if (nr_vcpus > 1)
 		p->basic[CPUID_FEATURES].edx |= CPUID_1D_HTT;
 	p->ext[8].ecx = nr_vcpus - 1;
-	p->dependent = BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) | BIT(CPUID_XSAVE);
+	p->dependent = BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) |
+		       BIT(CPUID_XSAVE);
 	derive_registers(p);
 	derive_paging(p);
 }
 
-/* Bytes that XSAVE writes for the components in `xcr0` (SDM vol. 1, "Standard Format of XSAVE Area"). */
+/* Bytes that XSAVE writes for the components in `xcr0` (SDM vol. 1, "Standard Format of XSAVE
+ * Area"). */
 static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0, bool compact)
 {
 	u32 size = 576;
@@ -181,7 +185,8 @@ static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0, bool compact)
 		if (!compact)
 			size = MAX(size, p->xsave[i].ebx + p->xsave[i].eax);
 		else
-			size = (p->xsave[i].ecx & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size) + p->xsave[i].eax;
+			size = (p->xsave[i].ecx & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size) +
+			       p->xsave[i].eax;
 	}
 	return size;
 }
@@ -201,7 +206,8 @@ static struct cpuid_leaf answer_xsave(struct vcpu *v, u32 subleaf)
 	return l;
 }
 
-/* Leaf 0BH: every vCPU is a core of its own (SDM vol. 2A, "CPUID", "Extended Topology Enumeration"). */
+/* Leaf 0BH: every vCPU is a core of its own (SDM vol. 2A, "CPUID", "Extended Topology
+ * Enumeration"). */
 static struct cpuid_leaf answer_topology(struct vcpu *v, u32 subleaf)
 {
 	unsigned shift = 0;
@@ -211,7 +217,9 @@ static struct cpuid_leaf answer_topology(struct vcpu *v, u32 subleaf)
 	if (subleaf == 0)
 		return (struct cpuid_leaf){ .eax = 0, .ebx = 1, .ecx = 0x100, .edx = v->index };
 	if (subleaf == 1)
-		return (struct cpuid_leaf){ .eax = shift, .ebx = v->vm->nr_vcpus, .ecx = 0x201, .edx = v->index };
+		return (struct cpuid_leaf){
+			.eax = shift, .ebx = v->vm->nr_vcpus, .ecx = 0x201, .edx = v->index
+		};
 	return (struct cpuid_leaf){ .ecx = subleaf & 0xff, .edx = v->index };
 }
 

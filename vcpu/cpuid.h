@@ -16,7 +16,8 @@ struct cpuid_leaf {
 #define CPUID_MAX_SUBLEAF	2
 #define CPUID_XSAVE_LEAVES	32
 
-/* What a VM's vCPUs answer, made once when the VM is made. What depends on a vCPU's state is added at the exit. */
+/* What a VM's vCPUs answer, made once when the VM is made. What depends on a vCPU's state is added
+ * at the exit. */
 struct cpuid_policy {
 	u32 max_basic, max_ext;
 	struct cpuid_leaf basic[CPUID_BASIC_LEAVES], ext[CPUID_EXT_LEAVES];
@@ -32,9 +33,11 @@ struct cpuid_policy {
 
 typedef struct cpuid_leaf cpuid_source(u32 leaf, u32 subleaf);
 
-/* Makes the policy from what the host's CPU answers. `host` is called for each leaf that a row names.
- * `nr_vcpus`: how many CPUs the guest sees. `hide_xsave`: XSETBV can't be watched, and must be. */
-void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_vcpus, bool hide_xsave);
+/* Makes the policy from what the host's CPU answers. `host` is called for each leaf that a row
+ * names. `nr_vcpus`: how many CPUs the guest sees. `hide_xsave`: XSETBV can't be watched, and must
+ * be. */
+void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_vcpus,
+		       bool hide_xsave);
 
 struct vcpu;
 

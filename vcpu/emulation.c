@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The emulator's surroundings: linear addresses go through gva_walk to guest memory or to a device,
- * system instructions to the same functions as their exits. A slot that lacks a right answers with #PF, as
- * that is what a guest can handle; a ROM takes writes and forgets them.
+ * system instructions to the same functions as their exits. A slot that lacks a right answers with
+ * #PF, as that is what a guest can handle; a ROM takes writes and forgets them.
  */
 #include "vcpu/emulation.h"
 
@@ -69,7 +69,10 @@ static const struct segment *segment(void *ctx, enum segment_register reg)
 
 static void page_fault(struct event *fault, u64 address, u32 error)
 {
-	*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_PF, .has_error = true, .error = error,
+	*fault = (struct event){ .type = EVENT_EXCEPTION,
+				 .vector = EXC_PF,
+				 .has_error = true,
+				 .error = error,
 				 .payload = address };
 }
 
@@ -81,15 +84,17 @@ struct place {
 };
 
 /* A walk that failed, as the emulator is to see it. */
-static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status, const struct walk_result *r,
-				       u64 at, struct event *fault)
+static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status,
+				       const struct walk_result *r, u64 at, struct event *fault)
 {
 	switch (status) {
 	case WALK_PAGE_FAULT:
 		page_fault(fault, at, r->fault.error);
 		return EMULATE_FAULT;
 	case WALK_NOT_CANONICAL:
-		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_GP, .has_error = true };
+		*fault = (struct event){ .type = EVENT_EXCEPTION,
+					 .vector = EXC_GP,
+					 .has_error = true };
 		return EMULATE_FAULT;
 	case WALK_RETRY:
 		return EMULATE_AGAIN;
@@ -101,19 +106,20 @@ static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status, 
 }
 
 /*
- * Is this the access whose physical address the exit has told? The CPU has then translated and checked it a
- * moment ago. An operand over a page's end comes in two parts, with two offsets.
+ * Is this the access whose physical address the exit has told? The CPU has then translated and
+ * checked it a moment ago. An operand over a page's end comes in two parts, with two offsets.
  */
 static bool is_translated(const struct vcpu *v, gva_t at, u32 access)
 {
 	const struct exit *x = &v->exit;
 
-	return x->kind == EXIT_STAGE2 && x->stage2.is_operand && !((at.v ^ x->stage2.address) & ~PAGE_MASK) &&
+	return x->kind == EXIT_STAGE2 && x->stage2.is_operand &&
+	       !((at.v ^ x->stage2.address) & ~PAGE_MASK) &&
 	       !(access & ~x->stage2.access & ACCESS_WRITE);
 }
 
-static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 access, struct place *p,
-				  struct event *fault)
+static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 access,
+				  struct place *p, struct event *fault)
 {
 	u8 right = access & ACCESS_WRITE ? RIGHT_W : RIGHT_R;
 	struct walk_result r;
@@ -143,7 +149,8 @@ static enum emulate_status locate(struct vcpu *v, gva_t at, unsigned size, u32 a
 	return EMULATE_FAULT;
 }
 
-static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access, struct event *fault)
+static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access,
+				 struct event *fault)
 {
 	struct place p;
 
@@ -168,7 +175,8 @@ static unsigned device_part(unsigned left)
 	return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-static enum emulate_status read(void *ctx, gva_t at, void *to, unsigned size, u32 access, struct event *fault)
+static enum emulate_status read(void *ctx, gva_t at, void *to, unsigned size, u32 access,
+				struct event *fault)
 {
 	struct vcpu *v = ctx;
 	struct place p;
@@ -253,8 +261,10 @@ static enum emulate_status port(void *ctx, u16 number, unsigned size, bool in, u
 	return EMULATE_OK;
 }
 
-/* L1 has no say while it runs itself; what it wants of its L2 goes by exit_dispatch(), like an exit. */
-static enum emulate_status intercept(void *ctx, const struct insn *insn, const struct emulate_action *action)
+/* L1 has no say while it runs itself; what it wants of its L2 goes by exit_dispatch(), like an
+ * exit. */
+static enum emulate_status intercept(void *ctx, const struct insn *insn,
+				     const struct emulate_action *action)
 {
 	return EMULATE_OK;
 }
@@ -276,12 +286,14 @@ static enum emulate_status system(void *ctx, const struct insn *insn, struct emu
 		action->value = vcpu_read_cr(v, insn->reg);
 		return EMULATE_OK;
 	case OP_MOV_TO_CR:
-		return vcpu_write_cr(v, insn->reg, action->value) ? EMULATE_OK : general_protection(fault);
+		return vcpu_write_cr(v, insn->reg, action->value) ? EMULATE_OK
+								  : general_protection(fault);
 	case OP_SMSW:
 		action->value = vcpu_read_cr(v, 0);
 		return EMULATE_OK;
 	case OP_CLTS:
-		return vcpu_write_cr0(v, vcpu_read_cr(v, 0) & ~CR0_TS) ? EMULATE_OK : general_protection(fault);
+		return vcpu_write_cr0(v, vcpu_read_cr(v, 0) & ~CR0_TS) ? EMULATE_OK
+								       : general_protection(fault);
 	case OP_LMSW:	/* the low four bits, and PE can't be cleared (SDM vol. 2A, "LMSW") */
 		cr0 = vcpu_read_cr(v, 0);
 		cr0 = (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
@@ -318,7 +330,8 @@ static const struct emulate_ops ops = {
 	.cmpxchg = cmpxchg, .port = port, .intercept = intercept, .system = system,
 };
 
-/* The instruction goes on in a page that can't be fetched: the fault that the CPU would have had. */
+/* The instruction goes on in a page that can't be fetched: the fault that the CPU would have had.
+ */
 static enum handled fetch_fault(struct vcpu *v, unsigned have)
 {
 	u64 at = code_linear(v) + have;
@@ -327,7 +340,8 @@ static enum handled fetch_fault(struct vcpu *v, unsigned have)
 	enum walk_status status;
 
 	vcpu_refresh_walk(v);
-	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v), &r);
+	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v),
+				&r);
 	if (status == WALK_OK) {
 		vm_kill(v, "an instruction was to be fetched at %#llx, where there is no memory",
 			(unsigned long long)r.gpa.v);
@@ -373,7 +387,8 @@ static bool has_one_operand(const struct insn *insn)
 	return insn->op >= OP_ADD && insn->op <= OP_BTC && insn->is_mem;
 }
 
-/* Emulates the instruction at RIP, which is `insn`, or is to be decoded with care if that is NULL. */
+/* Emulates the instruction at RIP, which is `insn`, or is to be decoded with care if that is NULL.
+ */
 static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 {
 	struct exit *x = &v->exit;
@@ -390,7 +405,8 @@ static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 		/* Not whole, or not valid: which, and with what fault, the emulator knows. */
 		if (!exit_need(v, EXIT_INSN) || !x->nr_insn_bytes)
 			return fetch_fault(v, 0);
-		status = emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes, &result);
+		status = emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes,
+				 &result);
 	}
 	switch (status) {
 	case EMULATE_OK:
@@ -409,7 +425,8 @@ static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 	}
 	x->nr_insn_bytes = code_fetch(v, x->insn_bytes);
 	print_bytes(bytes, sizeof(bytes), x);
-	vm_kill(v, "Plinth can't emulate this instruction yet: %s(after exit \"%s\")", bytes, exit_name(x->kind));
+	vm_kill(v, "Plinth can't emulate this instruction yet: %s(after exit \"%s\")", bytes,
+		exit_name(x->kind));
 	return HANDLED_KILL;
 }
 
@@ -418,7 +435,8 @@ enum handled emulate_one(struct vcpu *v)
 	return emulate_insn(v, code_insn(v));
 }
 
-/* The register operand of a MOV can be taken whole: any but AH, CH, DH, BH, and RSP, which is elsewhere. */
+/* The register operand of a MOV can be taken whole: any but AH, CH, DH, BH, and RSP, which is
+ * elsewhere. */
 static bool is_plain_register(const struct insn *insn)
 {
 	return insn->reg != GPR_RSP && (insn->op_bytes > 1 || insn->rex || insn->reg < 4);
@@ -451,8 +469,8 @@ static bool is_at_page_start(const struct vcpu *v, const struct insn *insn)
 	return !(at & ~PAGE_MASK);
 }
 
-/* Carries out a MOV between a register (or an immediate) and the device register of v->exit. False: it is
- * something else; nothing was done. */
+/* Carries out a MOV between a register (or an immediate) and the device register of v->exit. False:
+ * it is something else; nothing was done. */
 static bool move_device(struct vcpu *v, const struct insn *insn)
 {
 	const struct exit *x = &v->exit;
@@ -470,7 +488,8 @@ static bool move_device(struct vcpu *v, const struct insn *insn)
 	else if (insn->form == FORM_RM_REG && is_write && is_plain_register(insn))
 		vcpu_mmio_write(v, at, insn->op_bytes, v->gpr[insn->reg]);
 	else if (insn->form == FORM_REG_RM && !is_write && is_plain_register(insn))
-		store_plain(&v->gpr[insn->reg], insn->op_bytes, vcpu_mmio_read(v, at, insn->op_bytes));
+		store_plain(&v->gpr[insn->reg], insn->op_bytes,
+			    vcpu_mmio_read(v, at, insn->op_bytes));
 	else
 		return false;
 	return true;

@@ -8,13 +8,14 @@
 enum handled emulate_one(struct vcpu *v);
 
 /*
- * The same after a STAGE2 exit with an address where no memory is. A plain MOV needs no emulation: the CPU has
- * translated its operand and checked everything, but for the second page of one that crosses pages.
+ * The same after a STAGE2 exit with an address where no memory is. A plain MOV needs no emulation:
+ * the CPU has translated its operand and checked everything, but for the second page of one that
+ * crosses pages.
  */
 enum handled emulate_device_access(struct vcpu *v);
 
-/* An instruction fetch went where nothing can be fetched: #PF if memory is there whose slot's rights forbid
- * it, else the guest ends, as it runs from nowhere. */
+/* An instruction fetch went where nothing can be fetched: #PF if memory is there whose slot's
+ * rights forbid it, else the guest ends, as it runs from nowhere. */
 enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory);
 
 /* Is the instruction that raised #UD a VMCALL? Then the exit has its length. */

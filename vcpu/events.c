@@ -50,8 +50,8 @@ enum event_merge events_merge(u8 first, u8 second)
 	return MERGE_SECOND;
 }
 
-/* In real mode exceptions push no error code (SDM vol. 3B, "8086 Emulation", "Interrupt and Exception
- * Handling"), and hardware is not to be asked for one. */
+/* In real mode exceptions push no error code (SDM vol. 3B, "8086 Emulation", "Interrupt and
+ * Exception Handling"), and hardware is not to be asked for one. */
 static void inject(struct vcpu *v, const struct event *e)
 {
 	struct event bare = *e;

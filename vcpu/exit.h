@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The exit: one neutral record of why a guest stopped. Backends decode their vendor's numbers into
- * it, the emulator raises it by the same function, and whoever handles, counts, traces or shows an exit
- * sees nothing else.
+ * it, the emulator raises it by the same function, and whoever handles, counts, traces or shows an
+ * exit sees nothing else.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 
 /*
  * KIND(name, text, handler, order): one row a kind. The order says who is asked first once a guest
- * hypervisor runs guests of its own: L0_ONLY never goes to L1, L0_FIRST goes there if L0 has no use for it,
- * L1_FIRST goes there if L1 wants it.
+ * hypervisor runs guests of its own: L0_ONLY never goes to L1, L0_FIRST goes there if L0 has no use
+ * for it, L1_FIRST goes there if L1 wants it.
  */
 #define EXIT_KINDS(KIND) \
 	KIND(EXTINT,       "external interrupt", handle_extint,      L0_ONLY) \

@@ -58,7 +58,8 @@ static enum handled handle_window(struct vcpu *v)
 
 static enum handled handle_triple_fault(struct vcpu *v)
 {
-	vm_kill(v, "triple fault: an exception could not be delivered, nor the double fault that followed");
+	vm_kill(v,
+		"triple fault: an exception could not be delivered, nor the double fault that followed");
 	return HANDLED_KILL;
 }
 
@@ -73,7 +74,8 @@ static enum handled handle_entry_failed(struct vcpu *v)
 static enum handled handle_unknown(struct vcpu *v)
 {
 	vm_kill(v, "exit %#x, which Plinth doesn't know (%#llx, %#llx)", v->exit.raw,
-		(unsigned long long)v->exit.unknown.info[0], (unsigned long long)v->exit.unknown.info[1]);
+		(unsigned long long)v->exit.unknown.info[0],
+		(unsigned long long)v->exit.unknown.info[1]);
 	return HANDLED_KILL;
 }
 
@@ -171,15 +173,16 @@ static enum handled handle_io(struct vcpu *v)
 	return resume_advanced(v);
 }
 
-/* MOV to and from a control register, CLTS, LMSW, SMSW: the emulator has the operands, the semantics are
- * vcpu_write_cr()'s. Where the hardware names the register, nothing is decoded. */
+/* MOV to and from a control register, CLTS, LMSW, SMSW: the emulator has the operands, the
+ * semantics are vcpu_write_cr()'s. Where the hardware names the register, nothing is decoded. */
 static enum handled handle_cr(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
 	u64 *gpr;
 
 	v->backend->exit_fill(v, EXIT_OPERAND | EXIT_LENGTH);
-	if ((x->have & (EXIT_OPERAND | EXIT_LENGTH)) != (EXIT_OPERAND | EXIT_LENGTH) || x->cr.gpr == GPR_RSP)
+	if ((x->have & (EXIT_OPERAND | EXIT_LENGTH)) != (EXIT_OPERAND | EXIT_LENGTH) ||
+	    x->cr.gpr == GPR_RSP)
 		return emulate_one(v);
 	gpr = &v->gpr[x->cr.gpr];
 	if (x->cr.read)
@@ -190,7 +193,8 @@ static enum handled handle_cr(struct vcpu *v)
 	return resume_advanced(v);
 }
 
-/* MOV to and from DR7, where an exit would leave the guest's breakpoints on (see init_controls()). */
+/* MOV to and from DR7, where an exit would leave the guest's breakpoints on (see init_controls()).
+ */
 static enum handled handle_dr(struct vcpu *v)
 {
 	return emulate_one(v);
@@ -220,7 +224,8 @@ static enum handled handle_exception(struct vcpu *v)
 /* The access was not the instruction's at RIP, which therefore must not be emulated. */
 static enum handled end_in_delivery(struct vcpu *v)
 {
-	vm_kill(v, "an event (vector %u) can't be delivered: %#llx is no memory, or may not be used like that",
+	vm_kill(v,
+		"an event (vector %u) can't be delivered: %#llx is no memory, or may not be used like that",
 		v->interrupted.vector, (unsigned long long)v->exit.stage2.address);
 	return HANDLED_KILL;
 }
@@ -250,7 +255,8 @@ static enum handled handle_stage2(struct vcpu *v)
 			(unsigned long long)x->stage2.address);
 		return HANDLED_KILL;
 	case MMU_NO_MEMORY:
-		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
+		vm_kill(v,
+			"no memory is left for page tables; give the machine more, or its guests less");
 		return HANDLED_KILL;
 	default:
 		vm_kill(v, "a fault of nested tables, but the guest has none");
@@ -262,7 +268,8 @@ static s64 set_rights(struct vcpu *v, u64 base, u64 size, u64 rights)
 {
 	struct vm *vm = v->vm;
 
-	if (((base | size) & ~PAGE_MASK) || !size || base + size < base || (rights & ~(u64)RIGHTS_ALL) ||
+	if (((base | size) & ~PAGE_MASK) || !size || base + size < base ||
+	    (rights & ~(u64)RIGHTS_ALL) ||
 	    (fmt_narrow(v->mmu->host, rights) & RIGHTS_ALL) != rights ||
 	    !slots_set_rights(&vm->slots, GPA(base), size, rights))
 		return PLINTH_EINVAL;
@@ -277,7 +284,8 @@ static s64 hypercall(struct vcpu *v, u64 mask)
 	case PLINTH_CALL_VERSION:
 		return PLINTH_HYPERCALL_VERSION;
 	case PLINTH_CALL_SET_RIGHTS:
-		return set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask, v->gpr[GPR_RDX] & mask);
+		return set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask,
+				  v->gpr[GPR_RDX] & mask);
 	default:
 		return PLINTH_ENOSYS;
 	}
@@ -296,7 +304,8 @@ static enum handled handle_hypercall(struct vcpu *v)
 
 static enum handled handle_unwanted(struct vcpu *v)
 {
-	vm_kill(v, "exit \"%s\" (%#x), which nobody asked for", exit_name(v->exit.kind), v->exit.raw);
+	vm_kill(v, "exit \"%s\" (%#x), which nobody asked for", exit_name(v->exit.kind),
+		v->exit.raw);
 	return HANDLED_KILL;
 }
 
@@ -318,7 +327,8 @@ static bool is_for_l1(struct vcpu *v, const struct exit_row *row)
 {
 	if (row->order != L1_FIRST || !wants(&v->l1, v->exit.kind))
 		return false;
-	return !(v->l1.narrow[v->exit.kind / 64] >> (v->exit.kind % 64) & 1) || v->vm->virt->check_exit(v);
+	return !(v->l1.narrow[v->exit.kind / 64] >> (v->exit.kind % 64) & 1) ||
+	       v->vm->virt->check_exit(v);
 }
 
 enum handled exit_dispatch_l2(struct vcpu *v)

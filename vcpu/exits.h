@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Exits: who gets one, what L0 does with it, and the parts of the record that are made on demand. */
+/* Exits: who gets one, what L0 does with it, and the parts of the record that are made on demand.
+ */
 #pragma once
 
 #include "include/x86/cr.h"
@@ -23,8 +24,8 @@ extern const struct exit_row exit_rows[NR_EXIT_KINDS];
 enum handled exit_dispatch_l2(struct vcpu *v);
 
 /*
- * Takes v->exit to whoever is to have it, by the routing table, and says how that ended. The way for exits
- * of the hardware and for those that the emulator raises.
+ * Takes v->exit to whoever is to have it, by the routing table, and says how that ended. The way
+ * for exits of the hardware and for those that the emulator raises.
  */
 static inline enum handled exit_dispatch(struct vcpu *v)
 {
@@ -35,8 +36,8 @@ static inline enum handled exit_dispatch(struct vcpu *v)
 
 /*
  * Fills in what of v->exit (enum exit_have) isn't there yet: from the hardware if it tells, else by
- * reading and decoding the instruction. False: it can't be had (the instruction is not there any more, as
- * another CPU has changed it); then the guest is to execute it again.
+ * reading and decoding the instruction. False: it can't be had (the instruction is not there any
+ * more, as another CPU has changed it); then the guest is to execute it again.
  */
 bool must_check exit_need(struct vcpu *v, u32 have);
 
@@ -44,8 +45,9 @@ bool must_check exit_need(struct vcpu *v, u32 have);
 bool must_check exit_find_length(struct vcpu *v, u32 opcode);
 
 /*
- * exit_need(EXIT_LENGTH) of an exit that one instruction makes: `opcode`, a constant, as the manual writes its
- * bytes (0x0fa2: CPUID). In line where it stands without prefixes on the page that the walk memo knows.
+ * exit_need(EXIT_LENGTH) of an exit that one instruction makes: `opcode`, a constant, as the manual
+ * writes its bytes (0x0fa2: CPUID). In line where it stands without prefixes on the page that the
+ * walk memo knows.
  */
 static always_inline bool must_check exit_need_length(struct vcpu *v, u32 opcode)
 {
@@ -70,7 +72,8 @@ static always_inline bool must_check exit_need_length(struct vcpu *v, u32 opcode
 /* What exit_advance() leaves to do where RFLAGS has TF or RF, or a shadow was on. */
 void exit_advance_flags(struct vcpu *v);
 
-/* The intercepted instruction is done: RIP behind it, shadows gone, a single step's #DB. Needs EXIT_LENGTH. */
+/* The intercepted instruction is done: RIP behind it, shadows gone, a single step's #DB. Needs
+ * EXIT_LENGTH. */
 static always_inline void exit_advance(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;

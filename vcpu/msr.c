@@ -111,14 +111,16 @@ static bool is_memory_type(u64 type)
 	return type <= 6 && type != 2 && type != 3;
 }
 
-/* SDM vol. 3A, "Memory Type Range Registers (MTRRs)". RAM is mapped write-back whatever they say. */
+/* SDM vol. 3A, "Memory Type Range Registers (MTRRs)". RAM is mapped write-back whatever they say.
+ */
 static bool write_mtrr(struct vcpu *v, u32 index, u64 value)
 {
 	unsigned maxphyaddr = v->vm->cpuid.ext[8].eax & CPUID_X8A_MAXPHYADDR;
 	u64 above = ~BITS(maxphyaddr - 1, 0);
 
 	if (index == MSR_MTRR_DEF_TYPE) {
-		if ((value & ~(MTRR_DEF_TYPE_E | MTRR_DEF_TYPE_FE | 0xff)) || !is_memory_type(value & 0xff))
+		if ((value & ~(MTRR_DEF_TYPE_E | MTRR_DEF_TYPE_FE | 0xff)) ||
+		    !is_memory_type(value & 0xff))
 			return false;
 	} else if (index > MSR_MTRR_PHYSMASK7) {
 		for (unsigned i = 0; i < 64; i += 8)
@@ -271,7 +273,8 @@ static const struct msr_row *find_row(const struct vcpu *v, u32 index)
 		else
 			high = middle;
 	}
-	if (low == ARRAY_SIZE(msr_rows) || index < msr_rows[low].first || !exists(v, &msr_rows[low]))
+	if (low == ARRAY_SIZE(msr_rows) || index < msr_rows[low].first ||
+	    !exists(v, &msr_rows[low]))
 		return NULL;
 	return &msr_rows[low];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Owns what a change of CR0, CR3, CR4, EFER, XCR0 means, and how gva_walk reaches its vCPU. Manual sections
- * stand at each function.
+ * Owns what a change of CR0, CR3, CR4, EFER, XCR0 means, and how gva_walk reaches its vCPU. Manual
+ * sections stand at each function.
  */
 #include "vcpu/registers.h"
 
@@ -14,7 +14,8 @@
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
 		     CR0_PG)
-/* Changes to these make the CPU forget its translations (SDM vol. 3A, "Operations that Invalidate TLBs"). */
+/* Changes to these make the CPU forget its translations (SDM vol. 3A, "Operations that Invalidate
+ * TLBs"). */
 #define CR0_FLUSHES (CR0_PG | CR0_WP | CR0_PE)
 #define CR4_FLUSHES (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_LA57)
 
@@ -26,15 +27,16 @@ static void paging_changed(struct vcpu *v)
 	vcpu_request(v, REQUEST_FLUSH);
 }
 
-/* Loads the PDPTEs that PAE paging with these registers would use, where the CPU keeps them in registers.
- * False: a reserved bit is set. */
+/* Loads the PDPTEs that PAE paging with these registers would use, where the CPU keeps them in
+ * registers. False: a reserved bit is set. */
 static bool load_pdptrs(struct vcpu *v, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 {
 	struct walk_result r;
 	u64 pdptr[4];
 	const struct page_format *format;
 
-	if (v->backend->caps->pdptr_in_memory || !(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (efer & EFER_LMA))
+	if (v->backend->caps->pdptr_in_memory || !(cr0 & CR0_PG) || !(cr4 & CR4_PAE) ||
+	    (efer & EFER_LMA))
 		return true;
 	format = fmt_find(&v->vm->formats, fmt_mode_cpu(cr0, cr4, efer, v->vm->cpuid.paging));
 	if (!format || walk_load_pdptrs(&v->gva_walk, format, cr3, pdptr, &r) != WALK_OK)
@@ -46,7 +48,8 @@ static bool load_pdptrs(struct vcpu *v, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 	return true;
 }
 
-/* PG is being set or cleared: does long mode follow? False: #GP (SDM vol. 3A, "Initializing IA-32e Mode"). */
+/* PG is being set or cleared: does long mode follow? False: #GP (SDM vol. 3A, "Initializing IA-32e
+ * Mode"). */
 static bool switch_long_mode(struct vcpu *v, u64 cr0, u64 *efer)
 {
 	const struct cpu_ctx *c = v->cur;
@@ -70,7 +73,8 @@ bool vcpu_write_cr0(struct vcpu *v, u64 value)
 	u64 efer, changed;
 
 	ctx_need(v, CTX_CR0_CR4 | CTX_CR3 | CTX_EFER | CTX_CS_SS);
-	if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
+	if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) ||
+	    ((value & CR0_NW) && !(value & CR0_CD)))
 		return false;
 	value = (value & CR0_DEFINED) | CR0_ET;
 	changed = value ^ c->cr0;
@@ -276,7 +280,8 @@ void vcpu_refresh_walk(struct vcpu *v)
 	if (!v->paging_stale)
 		return;
 	ctx_need(v, CTX_CR0_CR4 | CTX_EFER);
-	found = walk_set_mode(&v->gva_walk, &v->vm->formats, c->cr0, c->cr4, c->efer, v->vm->cpuid.paging);
+	found = walk_set_mode(&v->gva_walk, &v->vm->formats, c->cr0, c->cr4, c->efer,
+			      v->vm->cpuid.paging);
 	/* The set has room for every mode that one CPU has (FORMAT_SET_SIZE). */
 	assert(found);
 	v->paging_stale = false;
@@ -329,10 +334,11 @@ static enum walk_exchange walk_exchange(void *ctx, gpa_t at, unsigned bytes, u64
 	if (!p)
 		return vm_memory(vm, at, bytes, RIGHT_R) ? EXCHANGE_DONE : EXCHANGE_NOT_MEMORY;
 	if (bytes == 8)
-		done = __atomic_compare_exchange_n((u64 *)p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-	else
-		done = __atomic_compare_exchange_n((u32 *)p, &old32, (u32)new, false, __ATOMIC_SEQ_CST,
+		done = __atomic_compare_exchange_n((u64 *)p, &old, new, false, __ATOMIC_SEQ_CST,
 						   __ATOMIC_RELAXED);
+	else
+		done = __atomic_compare_exchange_n((u32 *)p, &old32, (u32) new, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	return done ? EXCHANGE_DONE : EXCHANGE_LOST;
 }
 

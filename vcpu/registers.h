@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes to registers that mean more than storing a value: checks, modes, the TLB, the walks. Used by
- * the exit handlers and by the emulator alike, for the context that is current.
+ * Changes to registers that mean more than storing a value: checks, modes, the TLB, the walks. Used
+ * by the exit handlers and by the emulator alike, for the context that is current.
  */
 #pragma once
 
 #include "vcpu/vcpu.h"
 
-/* MOV to a control register, CLTS and LMSW included (SDM vol. 2B, "MOV—Move to/from Control Registers").
- * False: #GP(0), and nothing has changed. CR8 is the local APIC's. */
+/* MOV to a control register, CLTS and LMSW included (SDM vol. 2B, "MOV—Move to/from Control
+ * Registers"). False: #GP(0), and nothing has changed. CR8 is the local APIC's. */
 bool must_check vcpu_write_cr0(struct vcpu *v, u64 value);
 bool must_check vcpu_write_cr3(struct vcpu *v, u64 value);
 bool must_check vcpu_write_cr4(struct vcpu *v, u64 value);
@@ -23,20 +23,21 @@ bool must_check vcpu_write_efer(struct vcpu *v, u64 value);
 u64 vcpu_xcr0(struct vcpu *v);
 bool must_check vcpu_write_xcr(struct vcpu *v, u32 index, u64 value);
 
-/* Puts this CPU's state that no hardware block holds (x87, SSE, AVX, XCR0, DR0-3, TSC_AUX) into the state of a
- * reset: nothing of who ran here before is left. For a vCPU that starts on this CPU. */
+/* Puts this CPU's state that no hardware block holds (x87, SSE, AVX, XCR0, DR0-3, TSC_AUX) into the
+ * state of a reset: nothing of who ran here before is left. For a vCPU that starts on this CPU. */
 void vcpu_load_cpu_state(struct vcpu *v);
 
 /* TSC_AUX is loaded in the CPU while the vCPU is on it. */
 u64 vcpu_tsc_aux(struct vcpu *v);
 void vcpu_set_tsc_aux(struct vcpu *v, u64 value);
 
-/* The MSRs that are registers of the context: SYSENTER_*, STAR … SFMASK, FS, GS and KERNEL_GS base. */
+/* The MSRs that are registers of the context: SYSENTER_*, STAR … SFMASK, FS, GS and KERNEL_GS base.
+ */
 u64 *vcpu_msr_register(struct vcpu *v, u32 index);
 void vcpu_set_msr_register(struct vcpu *v, u32 index, u64 value);
 
-/* Gives gva_walk the format of the current mode. To be called before each use of gva_walk: CR0, CR4 or
- * EFER may have changed. */
+/* Gives gva_walk the format of the current mode. To be called before each use of gva_walk: CR0, CR4
+ * or EFER may have changed. */
 void vcpu_refresh_walk(struct vcpu *v);
 
 /* What a walk takes from the vCPU for an access at its present CPL: ACCESS_USER, ACCESS_AC. */

@@ -28,21 +28,23 @@ static void print_registers(struct vcpu *v)
 		for (unsigned j = 0; j < 4; j++)
 			value[j] = i + j == GPR_RSP ? c->rsp : v->gpr[i + j];
 		kprintf("  %s %016llx  %s %016llx  %s %016llx  %s %016llx", name[i], (llu)value[0],
-			name[i + 1], (llu)value[1], name[i + 2], (llu)value[2], name[i + 3], (llu)value[3]);
+			name[i + 1], (llu)value[1], name[i + 2], (llu)value[2], name[i + 3],
+			(llu)value[3]);
 	}
-	kprintf("  RIP %016llx  RFLAGS %08llx  CR0 %08llx  CR2 %016llx", (llu)c->rip, (llu)c->rflags,
-		(llu)c->cr0, (llu)c->cr2);
-	kprintf("  CR3 %016llx  CR4 %08llx  EFER %04llx  DR6 %08llx  DR7 %08llx", (llu)c->cr3, (llu)c->cr4,
-		(llu)c->efer, (llu)c->dr6, (llu)c->dr7);
+	kprintf("  RIP %016llx  RFLAGS %08llx  CR0 %08llx  CR2 %016llx", (llu)c->rip,
+		(llu)c->rflags, (llu)c->cr0, (llu)c->cr2);
+	kprintf("  CR3 %016llx  CR4 %08llx  EFER %04llx  DR6 %08llx  DR7 %08llx", (llu)c->cr3,
+		(llu)c->cr4, (llu)c->efer, (llu)c->dr6, (llu)c->dr7);
 }
 
 static void print_segments(const struct cpu_ctx *c)
 {
-	static const char *const name[NR_SEGMENTS] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR" };
+	static const char *const name[NR_SEGMENTS] = { "ES", "CS", "SS",   "DS",
+						       "FS", "GS", "LDTR", "TR" };
 
 	for (unsigned i = 0; i < NR_SEGMENTS; i += 2)
-		kprintf("  %-4s %04x %016llx +%08x %04x    %-4s %04x %016llx +%08x %04x",
-			name[i], c->seg[i].selector, (llu)c->seg[i].base, c->seg[i].limit, c->seg[i].attr,
+		kprintf("  %-4s %04x %016llx +%08x %04x    %-4s %04x %016llx +%08x %04x", name[i],
+			c->seg[i].selector, (llu)c->seg[i].base, c->seg[i].limit, c->seg[i].attr,
 			name[i + 1], c->seg[i + 1].selector, (llu)c->seg[i + 1].base,
 			c->seg[i + 1].limit, c->seg[i + 1].attr);
 	kprintf("  GDTR %016llx +%04x    IDTR %016llx +%04x", (llu)c->gdtr.base, c->gdtr.limit,
@@ -68,14 +70,16 @@ static void print_walk(struct vcpu *v)
 	u64 at = code_linear(v);
 
 	vcpu_refresh_walk(v);
-	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v), &r);
+	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v),
+				&r);
 	kprintf("  walk of %016llx, %u levels:", (llu)at, v->gva_walk.format->levels);
 	for (unsigned i = 0; i < r.nr_steps; i++)
 		kprintf("    entry at %016llx: %016llx", (llu)r.step[i].at.v, (llu)r.step[i].entry);
 	if (status == WALK_OK)
 		kprintf("    -> %016llx, rights %#x", (llu)r.gpa.v, r.rights);
 	else
-		kprintf("    -> fails (%u) at level %u, error code %#x", status, r.fault.level, r.fault.error);
+		kprintf("    -> fails (%u) at level %u, error code %#x", status, r.fault.level,
+			r.fault.error);
 }
 
 static void print_trace(const struct vcpu *v)
@@ -137,12 +141,12 @@ void report_exits(const struct vcpu *v)
 		time += v->count[i].time;
 	}
 	kprintf("guest %s: vCPU %u: %llu exits, %llu ticks of %llu in Plinth, beside %llu of waiting",
-		v->vm->name, v->index, (llu)total, (llu)time, (llu)(rdtsc() - v->start_tsc - v->idle),
-		(llu)v->idle);
+		v->vm->name, v->index, (llu)total, (llu)time,
+		(llu)(rdtsc() - v->start_tsc - v->idle), (llu)v->idle);
 	for (unsigned i = 0; i < NR_EXIT_KINDS; i++)
 		if (v->count[i].exits)
-			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i), (llu)v->count[i].exits,
-				(llu)v->count[i].time);
+			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i),
+				(llu)v->count[i].exits, (llu)v->count[i].time);
 	if (v->vm->msrs.unknown_reads + v->vm->msrs.unknown_writes)
 		kprintf("  unknown MSRs: %llu reads, %llu writes, the last one of %#x",
 			(llu)v->vm->msrs.unknown_reads, (llu)v->vm->msrs.unknown_writes,

@@ -4,8 +4,8 @@
 
 #include "vcpu/vcpu.h"
 
-/* Registers, the instruction at RIP and how its address is translated, the last exits. Of a vCPU that
- * isn't in its guest. */
+/* Registers, the instruction at RIP and how its address is translated, the last exits. Of a vCPU
+ * that isn't in its guest. */
 void report_vcpu(struct vcpu *v);
 
 /* The last exits of the vCPU on this CPU, for panic(). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entry, exit, dispatch, and again; what is asked of a vCPU between exits; halting. Interrupts are off
- * throughout: the physical ones are taken while the guest runs, while the CPU waits, and in the window
- * that an EXTINT exit gets.
+ * Entry, exit, dispatch, and again; what is asked of a vCPU between exits; halting. Interrupts are
+ * off throughout: the physical ones are taken while the guest runs, while the CPU waits, and in the
+ * window that an EXTINT exit gets.
  */
 #include "vcpu/run.h"
 
@@ -56,7 +56,8 @@ static void do_set_root(struct vcpu *v)
 	else if (!mmu_is_settled(&v->vm->mmu))
 		vcpu_request(v, REQUEST_SYNC_ROOT);	/* when all have flushed */
 	else
-		vm_kill(v, "no memory is left for page tables; give the machine more, or its guests less");
+		vm_kill(v,
+			"no memory is left for page tables; give the machine more, or its guests less");
 }
 
 /* Carries out what was asked. False: the guest has ended. */
@@ -77,7 +78,8 @@ static bool do_requests(struct vcpu *v)
 	/* Devices that have just run may have asked for it too. */
 	requests |= __atomic_fetch_and(&v->requests, ~(u32)REQUEST_EVENT, __ATOMIC_SEQ_CST);
 	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE && !events_prepare(v))
-		vm_kill(v, "triple fault: an exception could not be delivered, nor the double fault that followed");
+		vm_kill(v,
+			"triple fault: an exception could not be delivered, nor the double fault that followed");
 	return true;
 }
 
@@ -92,8 +94,8 @@ static void wait(struct vcpu *v)
 	v->exit_tsc += idle;
 }
 
-/* HLT: until an interrupt or NMI that the guest can take. The one place where this CPU idles. False: the
- * guest has ended. */
+/* HLT: until an interrupt or NMI that the guest can take. The one place where this CPU idles.
+ * False: the guest has ended. */
 static bool halt(struct vcpu *v)
 {
 	console_guest_pause(&v->vm->line);
@@ -151,7 +153,8 @@ void vcpu_run(struct vcpu *v)
 
 	v->cpu = this_cpu()->index;
 	this_cpu()->vcpu = v;
-	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT | REQUEST_TIMER);
+	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT |
+				REQUEST_TIMER);
 	vcpu_load_cpu_state(v);
 	v->start_tsc = v->exit_tsc = rdtsc();
 	v->backend->attach(v);

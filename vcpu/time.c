@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's clock is the host's TSC since the guest's start, in nanoseconds. The devices say when they
- * want to be called next; the host's timer of the CPU that learnt of it is set to that.
+ * The guest's clock is the host's TSC since the guest's start, in nanoseconds. The devices say when
+ * they want to be called next; the host's timer of the CPU that learnt of it is set to that.
  */
 #include "vcpu/time.h"
 
@@ -30,8 +30,8 @@ void vcpu_set_tsc(struct vcpu *v, u64 value)
 	vcpu_request(v, REQUEST_CONTROLS);
 }
 
-/* Sets this CPU's timer, if what the devices wait for has changed: to that, or to the next try at handing over
- * typed bytes, whichever comes first. */
+/* Sets this CPU's timer, if what the devices wait for has changed: to that, or to the next try at
+ * handing over typed bytes, whichever comes first. */
 static void set_timer(struct vm *vm)
 {
 	u64 next = board_next_event(&vm->board);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A guest's clock and interrupt sources: between the devices, which know no clock, and the host's timer. */
+/* A guest's clock and interrupt sources: between the devices, which know no clock, and the host's
+ * timer. */
 #pragma once
 
 #include "vcpu/vcpu.h"
@@ -14,13 +15,15 @@ bool must_check vcpu_apic_wrmsr(struct vcpu *v, u32 index, u64 value);
 u64 vcpu_apic_cr8(struct vcpu *v);
 void vcpu_apic_set_cr8(struct vcpu *v, u8 value);
 
-/* Devices of v's guest, by port and by address. `size` in bytes. What nobody claims reads as ones. */
+/* Devices of v's guest, by port and by address. `size` in bytes. What nobody claims reads as ones.
+ */
 u32 vcpu_port_read(struct vcpu *v, u16 port, unsigned size);
 void vcpu_port_write(struct vcpu *v, u16 port, unsigned size, u32 value);
 u64 vcpu_mmio_read(struct vcpu *v, gpa_t at, unsigned size);
 void vcpu_mmio_write(struct vcpu *v, gpa_t at, unsigned size, u64 value);
 
-/* Lets the devices catch up with the clock, and sets the host's timer for what they wait for next. */
+/* Lets the devices catch up with the clock, and sets the host's timer for what they wait for next.
+ */
 void vcpu_run_devices(struct vcpu *v);
 
 /* Is an interrupt for v requested; and take it: its vector, or -1. */

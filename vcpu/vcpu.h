@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The neutral vCPU (docs/vcpu.md): what every guest needs, whatever the vendor below and whatever
- * virtual architecture above. Two contexts, a set of controls for each owner, one exit record, one form of
- * event. The hardware's blocks belong to the backend.
+ * virtual architecture above. Two contexts, a set of controls for each owner, one exit record, one
+ * form of event. The hardware's blocks belong to the backend.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ enum ctx_group {
 
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
 
-/* A level's x86 state as that guest owns it. An unusable segment has P = 0; CPL is SS.DPL, always. */
+/* A level's x86 state as that guest owns it. An unusable segment has P = 0; CPL is SS.DPL, always.
+ */
 struct cpu_ctx {
 	u32 available, dirty;	/* enum ctx_group */
 	u64 rip, rflags, rsp;
@@ -68,7 +69,8 @@ struct cpu_ctx {
 enum intr_gate { GATE_L2_IF, GATE_L1_IF_AT_ENTRY, GATE_ALWAYS };
 enum cr8_owner { CR8_L1_APIC, CR8_EXITS, CR8_OWN };
 
-/* What one owner (L0 or L1) asks for while a context runs. Hardware gets the union of both owners'. */
+/* What one owner (L0 or L1) asks for while a context runs. Hardware gets the union of both owners'.
+ */
 struct controls {
 	u64 wants[2], narrow[2];	/* a bit for each exit_kind; narrow: ask virt_ops->check_exit */
 	u32 exceptions;			/* a bit for each vector */
@@ -83,7 +85,8 @@ struct controls {
 	struct { const struct page_format *format; u64 root; u32 tag, context; bool ad; } stage2;
 };
 
-/* Work for a vCPU before its next entry: the one word that the fast path tests. Set atomically, by anyone. */
+/* Work for a vCPU before its next entry: the one word that the fast path tests. Set atomically, by
+ * anyone. */
 enum vcpu_request {
 	REQUEST_KICK		= BIT(0),	/* only: look at the others */
 	REQUEST_FLUSH		= BIT(1),	/* flush the TLB, then acknowledge */
@@ -107,8 +110,9 @@ struct exit_trace {
 #define VCPU_TRACE_SIZE 64	/* a power of two */
 
 /*
- * The walk memo: where the instruction at RIP was found the last time. Valid if the slots are the same, the
- * paging is the same and each entry that led there still reads the same: what a walk would find.
+ * The walk memo: where the instruction at RIP was found the last time. Valid if the slots are the
+ * same, the paging is the same and each entry that led there still reads the same: what a walk
+ * would find.
  */
 struct walk_memo {
 	u64 page;		/* linear address of the page; MEMO_NONE: there is no memo */
@@ -119,7 +123,8 @@ struct walk_memo {
 };
 #define MEMO_NONE	1	/* no page begins there */
 
-/* An instruction that was decoded lately; good for as long as the same bytes stand at the same place. */
+/* An instruction that was decoded lately; good for as long as the same bytes stand at the same
+ * place. */
 struct decoded_insn {
 	u64 linear;
 	u64 bytes[2], mask[2];	/* mask: the bytes that belong to it */
@@ -138,7 +143,8 @@ struct vcpu {
 	struct exit exit;
 	struct cpu_ctx ctx[2];	/* L1, L2 */
 	struct controls l0, l1;	/* l1 is valid while L2 runs */
-	/* Waiting for its moment; cut short by the last exit; a fault of emulation, not yet L1-checked. */
+	/* Waiting for its moment; cut short by the last exit; a fault of emulation, not yet
+	 * L1-checked. */
 	struct event inject, interrupted, raised;
 	bool gif, init_pending, entry_pending, in_guest, paging_stale;
 	u8 nmi_pending;

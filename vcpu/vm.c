@@ -16,7 +16,8 @@
 #include "vcpu/registers.h"
 #include "vcpu/report.h"
 
-/* Exits that L0 always wants: what would touch the host, or that the guest must not see the host's of. */
+/* Exits that L0 always wants: what would touch the host, or that the guest must not see the host's
+ * of. */
 static const u8 l0_wants[] = {
 	EXIT_EXTINT, EXIT_NMI, EXIT_INIT, EXIT_TRIPLE_FAULT, EXIT_CPUID, EXIT_HLT, EXIT_INVD, EXIT_WBINVD,
 	EXIT_RDPMC, EXIT_RSM, EXIT_MONITOR, EXIT_MWAIT, EXIT_XSETBV, EXIT_RDPRU, EXIT_IO, EXIT_MSR, EXIT_SVM_INSN,
@@ -27,13 +28,13 @@ static void init_controls(struct vcpu *v)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(l0_wants); i++)
 		want(&v->l0, l0_wants[i]);
-	/* #DB and #AC: a guest could make the CPU deliver them for ever (CVE-2015-5307, CVE-2015-8104).
-	 * #UD: VMCALL. #MC: the host's. */
+	/* #DB and #AC: a guest could make the CPU deliver them for ever (CVE-2015-5307,
+	 * CVE-2015-8104). #UD: VMCALL. #MC: the host's. */
 	v->l0.exceptions = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_UD) | BIT(EXC_MC);
 	v->l0.cr_write = BIT(0) | BIT(4) | BIT(8);
 	v->l0.cr_read = BIT(8);
-	/* Breakpoints that stay on after an exit would be Plinth's: on such a CPU (QEMU 7.2) the guest has a DR7 to
-	 * read and write, but no breakpoints. */
+	/* Breakpoints that stay on after an exit would be Plinth's: on such a CPU (QEMU 7.2) the
+	 * guest has a DR7 to read and write, but no breakpoints. */
 	if (!v->backend->caps->dr7_clear) {
 		want(&v->l0, EXIT_DR_ACCESS);
 		v->l0.dr_read = v->l0.dr_write = BIT(7) | BIT(5);
@@ -79,7 +80,8 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 
 	if (delivery != APIC_NMI)
 		return;		/* INIT and start-up IPIs: a guest has one vCPU today, and they are for others */
-	/* Whoever sends it: its own CPU takes them off meanwhile. The board is locked, so that nobody else adds one. */
+	/* Whoever sends it: its own CPU takes them off meanwhile. The board is locked, so that
+	 * nobody else adds one. */
 	if (__atomic_load_n(&v->nmi_pending, __ATOMIC_RELAXED) < 2)
 		__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 	vcpu_kick(v, REQUEST_EVENT);
@@ -104,7 +106,8 @@ static const struct board_ops board_ops = {
 
 /* --- TLB flushes --- */
 
-/* Has every vCPU carried out the flushes up to number `wanted`, or will it before it enters again? */
+/* Has every vCPU carried out the flushes up to number `wanted`, or will it before it enters again?
+ */
 static bool is_flushed(const struct vm *vm, u64 wanted)
 {
 	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
@@ -132,8 +135,9 @@ static bool on_mmu_flush(void *ctx, u64 epoch)
 	struct vm *vm = ctx;
 	u64 wanted = ask_for_flush(vm);
 
-	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. While the two words
-	 * don't belong together nobody waits: mmu_epoch_wanted never comes back to an old number. */
+	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. While the two
+	 * words don't belong together nobody waits: mmu_epoch_wanted never comes back to an old
+	 * number. */
 	__atomic_store_n(&vm->mmu_epoch_wanted, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vm->mmu_epoch, epoch, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vm->mmu_epoch_wanted, wanted, __ATOMIC_SEQ_CST);
@@ -171,7 +175,8 @@ void vm_end(struct vm *vm, enum vm_end how, u32 value)
 {
 	u32 runs = VM_RUNS;
 
-	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
 		return;
 	console_guest_end(&vm->line);
 	if (how == VM_POWERED_OFF)
@@ -261,7 +266,8 @@ static struct vcpu *create_vcpu(struct vm *vm, unsigned index, const struct page
 	v->mmu = &v->root_mmu;
 	init_controls(v);
 	reset_context(v->cur);
-	if (!mmu_init(&v->root_mmu, &vm->mmu, stage2, NULL) || !vm->backend->ctx_create(v, v->cur)) {
+	if (!mmu_init(&v->root_mmu, &vm->mmu, stage2, NULL) ||
+	    !vm->backend->ctx_create(v, v->cur)) {
 		give_back(v, sizeof(*v));
 		return NULL;
 	}

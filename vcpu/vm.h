@@ -18,11 +18,12 @@
 #define VM_WHY_SIZE	160
 
 /*
- * What a virtual architecture (virtual VMX, virtual SVM) adds to a guest, called by pointer. NULL in
- * struct vm: the guest is offered none.
+ * What a virtual architecture (virtual VMX, virtual SVM) adds to a guest, called by pointer. NULL
+ * in struct vm: the guest is offered none.
  */
 struct virt_ops {
-	/* Does L1 want this exit of its L2? Asked where L1's `narrow` bit says that the want isn't all. */
+	/* Does L1 want this exit of its L2? Asked where L1's `narrow` bit says that the want isn't
+	 * all. */
 	bool (*check_exit)(struct vcpu *v);
 	void (*enter)(struct vcpu *v);
 	/* Turns the exit of v into one to L1. */
@@ -66,7 +67,8 @@ struct vm {
 	u64 start_tsc;		/* of the host, when the guest's clock read 0 */
 	u64 next_event;		/* of the devices, in ns of the guest's clock, as the host's timer was last set */
 	u64 flush_wanted;	/* number of flushes asked for so far; see vcpu->flush_acked */
-	/* The mmu waits for its flush mmu_epoch, which is ours of number mmu_epoch_wanted; 0: it doesn't. */
+	/* The mmu waits for its flush mmu_epoch, which is ours of number mmu_epoch_wanted; 0: it
+	 * doesn't. */
 	u64 mmu_epoch, mmu_epoch_wanted;
 	u32 state;		/* enum vm_end, atomic: whoever moves it from VM_RUNS reports */
 	u32 nr_running;		/* vCPUs that haven't left vcpu_run() yet */
@@ -97,13 +99,13 @@ bool vm_input_has_room(const struct vm *vm);
 /* A byte typed for the guest. False: it has not read the ones before; this one is lost. */
 bool vm_console_input(struct vm *vm, u8 byte);
 
-/* Ends the guest, once: the first reason counts. Its other vCPUs stop at their next exit, which is asked
- * for. VM_KILLED takes a sentence and prints a report; safe from any vCPU of the guest. */
+/* Ends the guest, once: the first reason counts. Its other vCPUs stop at their next exit, which is
+ * asked for. VM_KILLED takes a sentence and prints a report; safe from any vCPU of the guest. */
 void vm_end(struct vm *vm, enum vm_end how, u32 value);
 printf_like(2, 3) void vm_kill(struct vcpu *v, const char *format, ...);
 
-/* Forgets every vCPU's translations; returns when no vCPU uses an old one any more. `self` is the caller's
- * own vCPU, or NULL. */
+/* Forgets every vCPU's translations; returns when no vCPU uses an old one any more. `self` is the
+ * caller's own vCPU, or NULL. */
 void vm_flush(struct vm *vm, struct vcpu *self);
 
 /* A vCPU has carried out a flush: the mmu may be waiting for that. */

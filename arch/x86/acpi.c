@@ -64,8 +64,9 @@ static void port_write(u16 port, u8 bytes, u32 value)
 		out32(port, value);
 }
 
-/* Selects a register on bus 0 and gives the port that it appears at. In the address of the register:
- * device 47:32, function 31:16, offset 15:0 (ACPI Specification, "Generic Address Structure"). */
+/* Selects a register on bus 0 and gives the port that it appears at. In the address of the
+ * register: device 47:32, function 31:16, offset 15:0 (ACPI Specification, "Generic Address
+ * Structure"). */
 static u16 select_pci(const struct acpi_register *reg)
 {
 	u32 device = reg->address >> 32 & 0x1f, function = reg->address >> 16 & 7;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading ACPI tables. Bytes of a table are taken only inside its checked length; multi-byte fields are
- * put together from bytes, as nothing is aligned.
+ * Reading ACPI tables. Bytes of a table are taken only inside its checked length; multi-byte fields
+ * are put together from bytes, as nothing is aligned.
  */
 #include "arch/x86/acpi_tables.h"
 
@@ -284,7 +284,8 @@ static bool aml_integer(struct bytes *b, u64 *value)
 	return true;
 }
 
-/* Takes "PackageOp PkgLength NumElements" off the front of `b`, which then ends with the package. */
+/* Takes "PackageOp PkgLength NumElements" off the front of `b`, which then ends with the package.
+ */
 static bool aml_package(struct bytes *b, unsigned *elements)
 {
 	u64 length, follow;
@@ -364,8 +365,8 @@ static void parse_table(struct acpi_info *info, const struct reader *r, u64 at)
 	}
 }
 
-static bool parse_root(struct acpi_info *info, const struct reader *r, u64 at, const char *signature,
-		       unsigned pointer_size)
+static bool parse_root(struct acpi_info *info, const struct reader *r, u64 at,
+		       const char *signature, unsigned pointer_size)
 {
 	struct bytes root;
 	u64 tables;

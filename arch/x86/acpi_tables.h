@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the hypervisor wants to know from the machine's ACPI tables (ACPI Specification 6.5, chapter
- * "ACPI Software Programming Model"), read with bounds and checksums and kept in a form that doesn't
- * need them any more. Pure: compiled into host tests too. AML is not interpreted; the sleep type for
- * power-off is found by the shape of its bytes.
+ * "ACPI Software Programming Model"), read with bounds and checksums and kept in a form that
+ * doesn't need them any more. Pure: compiled into host tests too. AML is not interpreted; the sleep
+ * type for power-off is found by the shape of its bytes.
  */
 #pragma once
 
@@ -58,8 +58,8 @@ struct acpi_info {
 /* Gives a pointer to [at, at + size) of physical memory, or NULL. */
 typedef const void *acpi_map(void *context, u64 at, u64 size);
 
-/* Reads everything that hangs on the copy of an RSDP. Tables that are damaged are left out. False: there
- * is no root table that holds; *info is set as for a machine without ACPI. */
+/* Reads everything that hangs on the copy of an RSDP. Tables that are damaged are left out. False:
+ * there is no root table that holds; *info is set as for a machine without ACPI. */
 bool acpi_parse(struct acpi_info *info, const u8 rsdp[36], acpi_map *map, void *context);
 
 /* As a machine without any table: no CPU, ISA interrupts one to one. */

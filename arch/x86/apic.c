@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver of the physical local APIC (SDM vol. 3A, "Advanced Programmable Interrupt Controller"):
- * modes, interrupts between CPUs, the timer. IOAPICs are ioapic.c's.
+ * The driver of the physical local APIC (SDM vol. 3A, "Advanced Programmable Interrupt
+ * Controller"): modes, interrupts between CPUs, the timer. IOAPICs are ioapic.c's.
  */
 #include "arch/x86/apic.h"
 

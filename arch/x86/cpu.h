@@ -24,7 +24,8 @@ static inline void *phys_to_virt(hpa_t at)
 	return (void *)(at.v + DIRECT_MAP);
 }
 
-/* The host physical address of an object of the image or of the direct map (not of a CPU's own block). */
+/* The host physical address of an object of the image or of the direct map (not of a CPU's own
+ * block). */
 static inline hpa_t virt_to_phys(const void *p)
 {
 	u64 at = (u64)p;
@@ -205,8 +206,8 @@ static inline void irq_window(void)
 	asm volatile("sti; nop; cli" : : : "memory");
 }
 
-/* Halts until an interrupt was taken. No interrupt can be lost between the caller's last look at its
- * reasons to stay awake and the HLT, as STI holds interrupts off for one instruction. */
+/* Halts until an interrupt was taken. No interrupt can be lost between the caller's last look at
+ * its reasons to stay awake and the HLT, as STI holds interrupts off for one instruction. */
 static inline void cpu_wait_for_irq(void)
 {
 	asm volatile("sti; hlt; cli" : : : "memory");

@@ -15,8 +15,8 @@
 #define HOST_KEEP	0x10u	/* what is mapped already stays as it is */
 #define HOST_LOCAL	0x20u	/* not global: gone from the TLB with a write to CR3 */
 
-/* The PAT that the cache bits of the entries are chosen for: index 1 (PWT) is write-combining, the rest
- * is as after reset (SDM vol. 3A, "Page Attribute Table"). */
+/* The PAT that the cache bits of the entries are chosen for: index 1 (PWT) is write-combining, the
+ * rest is as after reset (SDM vol. 3A, "Page Attribute Table"). */
 #define HOST_PAT	0x0007040600070106ull
 
 struct host_table {
@@ -30,10 +30,12 @@ struct host_table {
 	void *context;
 };
 
-/* Maps [virt, virt + size) to [phys, phys + size) with HOST_* `flags`, in the largest pages that fit. All
- * three are page-aligned. What was mapped there before is replaced (the TLB is the caller's business),
- * larger pages are split. False: no memory for a table; some of it may be mapped then. */
-bool must_check host_table_map(struct host_table *t, u64 virt, hpa_t phys, u64 size, unsigned flags);
+/* Maps [virt, virt + size) to [phys, phys + size) with HOST_* `flags`, in the largest pages that
+ * fit. All three are page-aligned. What was mapped there before is replaced (the TLB is the
+ * caller's business), larger pages are split. False: no memory for a table; some of it may be
+ * mapped then. */
+bool must_check host_table_map(struct host_table *t, u64 virt, hpa_t phys, u64 size,
+			       unsigned flags);
 
 /* Removes the 4 KiB mapping at `virt`. False: no memory to split a larger page. */
 bool must_check host_table_unmap(struct host_table *t, u64 virt);

@@ -4,8 +4,8 @@
 
 #include "include/types.h"
 
-/* Borders of its parts, at their final (high) addresses, each on a page border: [text_start, text_end) is
- * code; rodata and symbols are read-only; data, with .bss, is written to. */
+/* Borders of its parts, at their final (high) addresses, each on a page border: [text_start,
+ * text_end) is code; rodata and symbols are read-only; data, with .bss, is written to. */
 extern const char image_start[], text_start[], text_end[], rodata_start[], rodata_end[];
 extern const char data_start[], data_end[], symbols_start[], symbols_end[], image_end[];
 
@@ -16,5 +16,6 @@ u64 image_size(void);
 /* The linker's build id in hexadecimal, or "unknown". */
 const char *image_build_id(void);
 
-/* The function that `address` lies in, or NULL; `*offset` is the distance from its start in bytes. */
+/* The function that `address` lies in, or NULL; `*offset` is the distance from its start in bytes.
+ */
 const char *image_symbol(u64 address, u64 *offset);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver of the physical IOAPICs (82093AA data sheet). Only what the hypervisor itself uses is ever
- * unmasked.
+ * The driver of the physical IOAPICs (82093AA data sheet). Only what the hypervisor itself uses is
+ * ever unmasked.
  */
 #include "arch/x86/ioapic.h"
 

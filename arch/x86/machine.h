@@ -7,7 +7,8 @@
 
 #include "include/bootinfo.h"
 
-/* On the boot code's stack and page tables, and trap_init() done: free memory, the final page tables. */
+/* On the boot code's stack and page tables, and trap_init() done: free memory, the final page
+ * tables. */
 const char *must_check machine_init_memory(const struct boot_info *boot);
 
 /* Leaves the boot code's stack for good and calls `next` on that of CPU 0. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Machine checks: enabling the banks, and telling what they hold before the panic that follows every
- * #MC. Nothing is recovered: the error may be in Plinth's own memory.
- * SDM vol. 3B, "Machine-Check Architecture".
+ * Machine checks: enabling the banks, and telling what they hold before the panic that follows
+ * every #MC. Nothing is recovered: the error may be in Plinth's own memory. SDM vol. 3B,
+ * "Machine-Check Architecture".
  */
 #include "arch/x86/machine_check.h"
 
@@ -12,7 +12,8 @@
 #include "include/x86/cpuid.h"
 #include "include/x86/msr.h"
 
-/* Number of banks; in *cap the whole of MCG_CAP. Emulators may claim MCA in CPUID and lack its MSRs. */
+/* Number of banks; in *cap the whole of MCG_CAP. Emulators may claim MCA in CPUID and lack its
+ * MSRs. */
 static unsigned nr_banks(u64 *cap)
 {
 	u32 features = cpuid(CPUID_FEATURES, 0).edx;
@@ -31,7 +32,8 @@ void machine_check_setup_cpu(void)
 
 	if (cap & MCG_CAP_CTL_P)
 		(void)!wrmsr_safe(MSR_MCG_CTL, ~0ull);
-	/* Some banks refuse some bits, or all of them; then they stay as the firmware has set them. */
+	/* Some banks refuse some bits, or all of them; then they stay as the firmware has set them.
+	 */
 	for (unsigned i = 0; i < banks; i++) {
 		if (wrmsr_safe(MSR_MC0_CTL + i * MSR_MC_STRIDE, ~0ull))
 			(void)!wrmsr_safe(MSR_MC0_STATUS + i * MSR_MC_STRIDE, 0);

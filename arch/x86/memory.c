@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From the boot loader's memory map to the host's frame allocator. The first MiB is never given out:
- * firmware, old devices and the boot loader all have their corners in it.
+ * From the boot loader's memory map to the host's frame allocator. The first MiB is never given
+ * out: firmware, old devices and the boot loader all have their corners in it.
  */
 #include "arch/x86/memory.h"
 

@@ -8,9 +8,11 @@
 /* All free RAM of the machine that the direct map can reach. */
 extern struct frames host_frames;
 
-/* Fills host_frames from the boot loader's memory map, without the first MiB, the image, the modules
- * and what firmware keeps. False: the map has more pieces than the table takes, or no RAM at all. */
+/* Fills host_frames from the boot loader's memory map, without the first MiB, the image, the
+ * modules and what firmware keeps. False: the map has more pieces than the table takes, or no RAM
+ * at all. */
 bool must_check host_frames_init(const struct boot_info *boot);
 
-/* A page of RAM below 640 KiB that was kept for the start of the other CPUs. HPA(0): there is none. */
+/* A page of RAM below 640 KiB that was kept for the start of the other CPUs. HPA(0): there is none.
+ */
 hpa_t host_trampoline_page(void);

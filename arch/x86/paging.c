@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What of the hypervisor's address space (layout.h) is mapped and with which rights, and the control
- * registers that go with it. The tables themselves are made by host_table.c.
+ * What of the hypervisor's address space (layout.h) is mapped and with which rights, and the
+ * control registers that go with it. The tables themselves are made by host_table.c.
  */
 #include "arch/x86/paging.h"
 
@@ -31,7 +31,8 @@ static const struct section sections[] = {
 static struct host_table table;
 static struct spinlock lock;
 
-/* Tables stay below 4 GiB: the boot code's direct map, and CR3 in a CPU's first mode, reach no further. */
+/* Tables stay below 4 GiB: the boot code's direct map, and CR3 in a CPU's first mode, reach no
+ * further. */
 static hpa_t allocate_table(void *context)
 {
 	hpa_t at = frames_alloc(&host_frames, 1, PAGE_SIZE, BOOT_DIRECT_MAP_SIZE);
@@ -49,7 +50,8 @@ static u64 *table_pointer(void *context, hpa_t at)
 static bool map_direct(u64 base, u64 end, unsigned flags)
 {
 	end = MIN(end, DIRECT_MAP_LIMIT);
-	return base >= end || host_table_map(&table, DIRECT_MAP + base, HPA(base), end - base, flags);
+	return base >= end ||
+	       host_table_map(&table, DIRECT_MAP + base, HPA(base), end - base, flags);
 }
 
 /* RAM only: a cached mapping of anything else could be read ahead by the CPU, with side effects. */

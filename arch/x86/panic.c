@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Owns the state of being in a panic, and its report. Believes nothing: stacks are read by loads that may
- * fault, a fault inside the report cuts it short, and one inside that halts. */
+/* Owns the state of being in a panic, and its report. Believes nothing: stacks are read by loads
+ * that may fault, a fault inside the report cuts it short, and one inside that halts. */
 #include "arch/x86/panic.h"
 
 #include "arch/x86/cpu.h"
@@ -115,8 +115,8 @@ static void print_control_registers(void)
 	kprintf("cr4 %08lx efer %04lx", read_cr4(), rdmsr(MSR_EFER));
 }
 
-/* The first panic goes on. Another CPU's halts; a second one on the same CPU says so and gives false, for
- * no more than the report's end is to follow; a third halts. */
+/* The first panic goes on. Another CPU's halts; a second one on the same CPU says so and gives
+ * false, for no more than the report's end is to follow; a third halts. */
 static bool enter_panic(const char *message)
 {
 	unsigned cpu = cpu_number();
@@ -147,7 +147,8 @@ static void print_cpu(void)
 	unsigned cpu = cpu_number();
 
 	if (cpu == NO_CPU)
-		kprintf("Plinth %s (build %s), before the CPUs were set up", plinth_version, image_build_id());
+		kprintf("Plinth %s (build %s), before the CPUs were set up", plinth_version,
+			image_build_id());
 	else
 		kprintf("Plinth %s (build %s), on CPU %u", plinth_version, image_build_id(), cpu);
 }
@@ -208,17 +209,21 @@ void assert_failed(const char *expression, const char *file, int line)
 
 static void describe_trap(const struct trap_frame *f, char *out, size_t size)
 {
-	const char *name = f->vector < ARRAY_SIZE(exception_name) ? exception_name[f->vector] : NULL;
+	const char *name = f->vector < ARRAY_SIZE(exception_name) ? exception_name[f->vector]
+								  : NULL;
 	const char *symbol;
 	u64 offset = 0;
 	int n;
 
 	symbol = image_symbol(f->rip, &offset);
-	n = snprintf(out, size, "%s at %s+%#lx", name ? name : "unknown exception", symbol ? symbol : "?",
-		     symbol ? offset : f->rip);
+	n = snprintf(out, size, "%s at %s+%#lx", name ? name : "unknown exception",
+		     symbol ? symbol : "?", symbol ? offset : f->rip);
 	if (f->vector == EXC_PF && n > 0 && (size_t)n < size)
 		snprintf(out + n, size - (size_t)n, ", %s of %#lx",
-			 f->error & PF_ERR_I ? "fetch" : f->error & PF_ERR_W ? "write" : "read", read_cr2());
+			 f->error & PF_ERR_I   ? "fetch"
+			 : f->error & PF_ERR_W ? "write"
+					       : "read",
+			 read_cr2());
 }
 
 void panic_trap(const struct trap_frame *frame)

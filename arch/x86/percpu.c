@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Making a CPU's block of stacks and tables, and moving a CPU onto it. What the fields mean to others is
- * their business (smp.c: work; apic.c: the timer).
+ * Making a CPU's block of stacks and tables, and moving a CPU onto it. What the fields mean to
+ * others is their business (smp.c: work; apic.c: the timer).
  */
 #include "arch/x86/percpu.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Each CPU's own block: its stacks, its descriptor tables and struct percpu, in 64 KiB of virtual
- * memory, aligned. So whichever of its stacks a CPU is on, RSP alone says which CPU it is; FS and GS
- * stay the guests'.
+ * memory, aligned. So whichever of its stacks a CPU is on, RSP alone says which CPU it is; FS and
+ *GS stay the guests'.
  *
  *	page 0	unmapped	page 2	unmapped	page 4	unmapped	page 6	unmapped
- *	     1	#DF's stack	     3	NMI's stack	     5	#MC's stack	     7-14  main stack
- *	     15	struct percpu
+ *	     1	#DF's stack	     3	NMI's stack	     5	#MC's stack 7-14  main stack 15
+ *struct percpu
  */
 #pragma once
 
@@ -59,7 +59,8 @@ static inline u64 read_rsp(void)
 	return rsp;
 }
 
-/* The block's struct of CPU `index`. The memory is there only for CPUs that percpu_create() was called for. */
+/* The block's struct of CPU `index`. The memory is there only for CPUs that percpu_create() was
+ * called for. */
 static inline struct percpu *percpu_of(unsigned index)
 {
 	return (struct percpu *)(PERCPU_BASE + (u64)index * PERCPU_SIZE + PERCPU_SIZE - PAGE_SIZE);

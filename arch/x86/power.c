@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Power-off by the ACPI registers (ACPI Specification, "Transitioning from the Working to the Soft Off
- * State"), without the AML methods that may go before it; reset by the ACPI register, then by the ways
- * that older machines have. No port of a particular machine or emulator.
+ * Power-off by the ACPI registers (ACPI Specification, "Transitioning from the Working to the Soft
+ * Off State"), without the AML methods that may go before it; reset by the ACPI register, then by
+ * the ways that older machines have. No port of a particular machine or emulator.
  */
 #include "arch/x86/power.h"
 
@@ -23,7 +23,8 @@
 #define POWER_OFF_TIMEOUT_US	2000000
 #define RESET_TIMEOUT_US	100000
 
-/* The keyboard controller's pulse of the CPU's reset line, and the reset register of PCI chip sets. */
+/* The keyboard controller's pulse of the CPU's reset line, and the reset register of PCI chip sets.
+ */
 #define I8042_STATUS		0x64
 #define I8042_INPUT_FULL	0x02
 #define I8042_PULSE_RESET	0xfe

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Switching the machine off, and starting it again. Both work on any CPU and at any time, in a panic too. */
+/* Switching the machine off, and starting it again. Both work on any CPU and at any time, in a
+ * panic too. */
 #pragma once
 
 #include "include/types.h"

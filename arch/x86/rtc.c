@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading the real-time clock (MC146818 data sheet). It is never written: it belongs to the machine's
- * owner.
+ * Reading the real-time clock (MC146818 data sheet). It is never written: it belongs to the
+ * machine's owner.
  */
 #include "arch/x86/rtc.h"
 
@@ -80,8 +80,8 @@ static void decode(struct rtc_time *t, u8 status_b)
 	t->year += CENTURY;
 }
 
-/* Days since 1970-01-01. With the year beginning in March, the leap day is its last, and the months' days
- * follow (153 m + 2) / 5. */
+/* Days since 1970-01-01. With the year beginning in March, the leap day is its last, and the
+ * months' days follow (153 m + 2) / 5. */
 static u64 days_since_1970(unsigned year, unsigned month, unsigned day)
 {
 	unsigned m = month > 2 ? month - 3 : month + 9;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Starting CPUs (SDM vol. 3A, "Multiple-Processor (MP) Initialization"; INIT, then two STARTUPs), the
- * idle loop, and the slot of work that every CPU has in its block.
+ * Starting CPUs (SDM vol. 3A, "Multiple-Processor (MP) Initialization"; INIT, then two STARTUPs),
+ * the idle loop, and the slot of work that every CPU has in its block.
  */
 #include "arch/x86/smp.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The TSC's frequency, measured: what CPUID says of it is wrong on some machines. And time from the TSC.
+ * The TSC's frequency, measured: what CPUID says of it is wrong on some machines. And time from the
+ * TSC.
  */
 #include "arch/x86/time.h"
 

@@ -11,8 +11,8 @@
 /* TSC ticks a millisecond; 0 before time_init(). */
 extern u64 tsc_khz;
 
-/* Measures the TSC against the ACPI PM timer or, where it is missing or stands still, the PIT. Once, on
- * the first CPU, in about 20 ms. False: neither counts. */
+/* Measures the TSC against the ACPI PM timer or, where it is missing or stands still, the PIT.
+ * Once, on the first CPU, in about 20 ms. False: neither counts. */
 bool must_check time_init(const struct acpi_info *tables);
 
 /* Nanoseconds a tick, in 32.32 fixed point. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The page below 640 KiB in which other CPUs start, in real mode: where the code lies in the image, and
- * what it must be told. Offsets are shared with trampoline.S.
+ * The page below 640 KiB in which other CPUs start, in real mode: where the code lies in the image,
+ * and what it must be told. Offsets are shared with trampoline.S.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ static_assert(offsetof(struct trampoline_parameters, stack) == TRAMPOLINE_STACK,
 static_assert(offsetof(struct trampoline_parameters, entry) == TRAMPOLINE_ENTRY, "layout");
 static_assert(offsetof(struct trampoline_parameters, argument) == TRAMPOLINE_ARGUMENT, "layout");
 static_assert(offsetof(struct trampoline_parameters, far_offset) == TRAMPOLINE_FAR, "layout");
-static_assert(offsetof(struct trampoline_parameters, gdt_limit) == TRAMPOLINE_GDT_POINTER, "layout");
+static_assert(offsetof(struct trampoline_parameters, gdt_limit) == TRAMPOLINE_GDT_POINTER,
+	      "layout");
 static_assert(offsetof(struct trampoline_parameters, gdt) == TRAMPOLINE_GDT, "layout");
 
 extern const u8 trampoline_start[], trampoline_64[], trampoline_end[];

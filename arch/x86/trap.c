@@ -111,8 +111,8 @@ static void dispatch_irq(u8 vector)
 }
 
 /*
- * Plinth sets no breakpoints and steps through nothing of its own: a #DB here is a leftover of a guest's. CPUs
- * clear DR7 at an exit, emulators may not, or let a guest's single step come late.
+ * Plinth sets no breakpoints and steps through nothing of its own: a #DB here is a leftover of a
+ * guest's. CPUs clear DR7 at an exit, emulators may not, or let a guest's single step come late.
  */
 static void forget_breakpoints(struct trap_frame *frame)
 {

@@ -3,8 +3,9 @@
  * Exceptions and interrupts of the physical CPU: the table of gates that all CPUs share, what an
  * exception does (a fixup, or a panic), and who handles an interrupt vector.
  *
- * Plinth runs with interrupts off. They are taken in the idle loop, in irq_window(), and, as an exit,
- * while a guest runs; handlers run with interrupts off, on the stack of whoever was interrupted.
+ * Plinth runs with interrupts off. They are taken in the idle loop, in irq_window(), and, as an
+ * exit, while a guest runs; handlers run with interrupts off, on the stack of whoever was
+ * interrupted.
  */
 #pragma once
 
@@ -40,12 +41,12 @@ extern u32 trap_stray_debugs;
 /* Loads the table of gates on this CPU. */
 void trap_load(void);
 
-/* Sets who is called for an interrupt vector (32 .. 255) on any CPU; NULL: nobody. The local APIC's EOI
- * follows when the handler has returned. */
+/* Sets who is called for an interrupt vector (32 .. 255) on any CPU; NULL: nobody. The local APIC's
+ * EOI follows when the handler has returned. */
 void irq_set_handler(u8 vector, irq_handler *handler);
 
-/* Sets who is called for an NMI. The handler runs on the NMI's stack and may have interrupted anything,
- * so it may take no lock. */
+/* Sets who is called for an NMI. The handler runs on the NMI's stack and may have interrupted
+ * anything, so it may take no lock. */
 void nmi_set_handler(void (*handler)(struct trap_frame *frame));
 
 /* The end of an exception that nobody expected: reports and stops the machine (panic.c). */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The local APIC's and the IOAPIC's registers, for the device model and for the driver of the real one
- * (SDM vol. 3A, chapter "Advanced Programmable Interrupt Controller (APIC)"; 82093AA data sheet).
+ * The local APIC's and the IOAPIC's registers, for the device model and for the driver of the real
+ * one (SDM vol. 3A, chapter "Advanced Programmable Interrupt Controller (APIC)"; 82093AA data
+ * sheet).
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * CPUID leaves and feature bits, each named by the register that holds it.
- * SDM vol. 2A, "CPUID"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID Instruction".
+ * SDM vol. 2A, "CPUID"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID
+ * Instruction".
  */
 #pragma once
 
@@ -196,6 +197,6 @@
 #define CPUID_SVM_VGIF			0x00010000u
 #define CPUID_SVM_GMET			0x00020000u
 
-/* The last word (ECX) of the vendor's name: is the CPU of the K8's line, whose MSRs and reserved bits the
- * APM describes? "AuthenticAMD", "HygonGenuine". */
+/* The last word (ECX) of the vendor's name: is the CPU of the K8's line, whose MSRs and reserved
+ * bits the APM describes? "AuthenticAMD", "HygonGenuine". */
 #define cpuid_vendor_is_k8(ecx)		((ecx) == 0x444d4163u || (ecx) == 0x656e6975u)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Control registers, RFLAGS, DR6/DR7 and XCR0 (SDM vol. 3A, "Control Registers"; "Debug Registers"). */
+/* Control registers, RFLAGS, DR6/DR7 and XCR0 (SDM vol. 3A, "Control Registers"; "Debug
+ * Registers"). */
 #pragma once
 
 #define CR0_PE		0x00000001ull

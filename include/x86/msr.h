@@ -112,7 +112,8 @@
 #define MTRR_DEF_TYPE_FE		0x400ull
 #define MTRR_DEF_TYPE_E			0x800ull
 
-/* Memory types of the PAT and the MTRRs (SDM vol. 3A, "Memory Types That Can Be Encoded With PAT"). */
+/* Memory types of the PAT and the MTRRs (SDM vol. 3A, "Memory Types That Can Be Encoded With PAT").
+ */
 #define MEMTYPE_UC			0x0u
 #define MEMTYPE_WC			0x1u
 #define MEMTYPE_WT			0x4u

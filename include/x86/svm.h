@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * SVM's definitions, as data: the VMCB's layout, intercept bits, exit codes. Shared by the backend and
- * by what a guest hypervisor sees. Source: APM vol. 2, appendix B "Layout of VMCB" and appendix C
- * "SVM Intercept Exit Codes".
+ * SVM's definitions, as data: the VMCB's layout, intercept bits, exit codes. Shared by the backend
+ * and by what a guest hypervisor sees. Source: APM vol. 2, appendix B "Layout of VMCB" and appendix
+ * C "SVM Intercept Exit Codes".
  */
 #pragma once
 

@@ -5,7 +5,8 @@
  *
  *  1. The pool's numbers are right, and every page is in the one list of its state.
  *  2. A page that isn't live has an empty table, and nothing leads to it.
- *  3. A link leads to a live page whose gfn and role are those that belong there; links are counted.
+ *  3. A link leads to a live page whose gfn and role are those that belong there; links are
+ * counted.
  *  4. Entries that aren't present are 0, and the others are counted.
  *  5. A live page is in the hash once, and is a root or linked.
  *  6. A leaf maps what its slot says, with no right more (unless the slots have changed since).

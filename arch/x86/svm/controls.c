@@ -12,7 +12,8 @@ struct want_bits {
 	u32 bits;
 };
 
-/* Which intercept bits make which kind of exit. A kind without a row is always on, or not of this CPU. */
+/* Which intercept bits make which kind of exit. A kind without a row is always on, or not of this
+ * CPU. */
 static const struct want_bits want_bits[] = {
 	{ EXIT_EXTINT,       INTERCEPT_MISC1, SVM_INTERCEPT_INTR },
 	{ EXIT_NMI,          INTERCEPT_MISC1, SVM_INTERCEPT_NMI },
@@ -68,7 +69,8 @@ void svm_program(struct vcpu *v)
 
 	/* VMRUN's own demand, and the windows that svm_window() has open. */
 	word[INTERCEPT_MISC2] |= SVM_INTERCEPT_VMRUN;
-	word[INTERCEPT_MISC1] |= vmcb->intercept[INTERCEPT_MISC1] & (SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
+	word[INTERCEPT_MISC1] |= vmcb->intercept[INTERCEPT_MISC1] &
+				 (SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
 	word[INTERCEPT_CR] |= vmcb->intercept[INTERCEPT_CR] & SVM_VIEW_READS;	/* svm_store() decides it */
 	add_owner(word, &v->l0);
 	if (v->cur == &v->ctx[1])
@@ -79,12 +81,14 @@ void svm_program(struct vcpu *v)
 	vmcb->clean &= ~(u32)VMCB_CLEAN_INTERCEPTS;
 }
 
-/* A virtual interrupt of the highest priority whose delivery is intercepted: the exit tells that the
- * guest can take an interrupt now. NMIs: the exit comes before the IRET that ends their blocking. */
+/* A virtual interrupt of the highest priority whose delivery is intercepted: the exit tells that
+ * the guest can take an interrupt now. NMIs: the exit comes before the IRET that ends their
+ * blocking. */
 void svm_window(struct vcpu *v, bool intr, bool nmi)
 {
 	struct vmcb *vmcb = vmcb_of(v);
-	u32 word = vmcb->intercept[INTERCEPT_MISC1] & ~(u32)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
+	u32 word = vmcb->intercept[INTERCEPT_MISC1] &
+		   ~(u32)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
 
 	vmcb->int_ctl &= ~(VMCB_INT_CTL_V_IRQ | VMCB_INT_CTL_V_PRIO | VMCB_INT_CTL_V_IGN_TPR);
 	if (intr) {

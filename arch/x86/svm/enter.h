@@ -9,12 +9,13 @@
 #include "include/x86/segment.h"
 
 /*
- * Runs a guest until its next exit. `vmcb` and `host_vmcb` are host physical addresses. The guest's RAX and RSP are
- * in the VMCB, its other general registers in gpr[]. Called and left with interrupts off; STI stands where
- * GIF is clear, so that V_INTR_MASKING lets physical interrupts exit. VMSAVE and VMLOAD stand beside VMRUN:
- * the FS, GS, TR, LDTR, SYSCALL and SYSENTER state of the guest is in its VMCB whenever C code runs, and the
- * host's TR (for the IST stacks) is back before STGI lets an NMI in. Returns `gpr`: the one register that comes
- * out with what it had, for who would not like to spill another.
+ * Runs a guest until its next exit. `vmcb` and `host_vmcb` are host physical addresses. The guest's
+ * RAX and RSP are in the VMCB, its other general registers in gpr[]. Called and left with
+ * interrupts off; STI stands where GIF is clear, so that V_INTR_MASKING lets physical interrupts
+ * exit. VMSAVE and VMLOAD stand beside VMRUN: the FS, GS, TR, LDTR, SYSCALL and SYSENTER state of
+ * the guest is in its VMCB whenever C code runs, and the host's TR (for the IST stacks) is back
+ * before STGI lets an NMI in. Returns `gpr`: the one register that comes out with what it had, for
+ * who would not like to spill another.
  */
 static inline u64 *svm_enter(u64 gpr[NR_GPRS], u64 vmcb, u64 host_vmcb)
 {

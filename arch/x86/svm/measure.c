@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a CPU really does, measured by a tiny guest at boot: CPUID bits promise less, and emulators do
- * less than they promise (docs/emulators.md). The guest runs in the host's own address space without nested
- * paging, at CPL 0, for one instruction or two.
+ * What a CPU really does, measured by a tiny guest at boot: CPUID bits promise less, and emulators
+ * do less than they promise (docs/emulators.md). The guest runs in the host's own address space
+ * without nested paging, at CPL 0, for one instruction or two.
  */
 #include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
@@ -16,7 +16,8 @@
 #include "include/x86/msr.h"
 #include "lib/string.h"
 
-extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[], measure_dr7[];
+extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[],
+	measure_dr7[];
 
 static void prepare(struct vmcb *vmcb, const u8 *code)
 {
@@ -24,8 +25,8 @@ static void prepare(struct vmcb *vmcb, const u8 *code)
 
 	memset(vmcb, 0, sizeof(*vmcb));
 	vmcb->intercept[INTERCEPT_EXCEPTION] = ~0u;
-	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SHUTDOWN |
-					   SVM_INTERCEPT_CPUID;
+	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI |
+					   SVM_INTERCEPT_SHUTDOWN | SVM_INTERCEPT_CPUID;
 	vmcb->intercept[INTERCEPT_MISC2] = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL |
 					   SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_XSETBV;
 	vmcb->iopm_base_pa = svm_iopm_pa;
@@ -67,7 +68,8 @@ static __attribute__((noinline)) void breakpoint_here(void)
 	asm volatile("");
 }
 
-/* Does a breakpoint that a guest sets, or that its VMCB has, end with the exit? Reading DR7 doesn't tell. */
+/* Does a breakpoint that a guest sets, or that its VMCB has, end with the exit? Reading DR7 doesn't
+ * tell. */
 static bool clears_breakpoints(struct vmcb *vmcb)
 {
 	u32 before = trap_stray_debugs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One entry and one exit: the hot path. Here, and only here, SVM's exit codes become the neutral record.
- * APM vol. 2, "#VMEXIT"; appendix C, "SVM Intercept Exit Codes"; "Event Injection".
+ * One entry and one exit: the hot path. Here, and only here, SVM's exit codes become the neutral
+ * record. APM vol. 2, "#VMEXIT"; appendix C, "SVM Intercept Exit Codes"; "Event Injection".
  */
 #include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
@@ -89,7 +89,8 @@ static void decode_npf(struct exit *x, const struct vmcb *vmcb)
 
 	x->kind = EXIT_STAGE2;
 	x->stage2.address = vmcb->exitinfo2;
-	/* The U bit only says that nested walks are user accesses; the guest's own privilege is not told. */
+	/* The U bit only says that nested walks are user accesses; the guest's own privilege is not
+	 * told. */
 	x->stage2.access = error & (ACCESS_WRITE | ACCESS_FETCH);
 	x->stage2.final = !(error & SVM_NPF_TABLE);
 	x->stage2.is_operand = false;
@@ -160,8 +161,8 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 }
 
 /*
- * EXITINTINFO: an event whose delivery this exit cut short. An INT n, INT3 or INTO that the guest itself
- * executed is not kept: RIP still points at it, so that it happens again, once.
+ * EXITINTINFO: an event whose delivery this exit cut short. An INT n, INT3 or INTO that the guest
+ * itself executed is not kept: RIP still points at it, so that it happens again, once.
  */
 static void decode_interrupted(struct vcpu *v, struct vmcb *vmcb)
 {
@@ -200,7 +201,8 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF)
 		write_cr2(e->payload);
 	vmcb->eventinj = VMCB_EVENT_V | (u64)type[e->type] << VMCB_EVENT_TYPE_SHIFT | e->vector |
-			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT : 0);
+			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT
+				       : 0);
 	if (e->type >= EVENT_SOFT_INT && e->type <= EVENT_PRIV_SOFT_EXC) {
 		/* The return address is behind the instruction, and EVENTINJ knows no length. */
 		v->cur->rip = e->rip + e->insn_len;
@@ -214,8 +216,8 @@ void svm_flush(struct vcpu *v)
 	vmcb_of(v)->tlb_control = svm_caps.flush_by_tag ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
 }
 
-/* The context gets a TLB tag of this CPU, unless it has one already. When the tags run out, all are given out
- * anew; each first use of one flushes. */
+/* The context gets a TLB tag of this CPU, unless it has one already. When the tags run out, all are
+ * given out anew; each first use of one flushes. */
 void svm_attach(struct vcpu *v)
 {
 	struct svm_cpu *cpu = &svm_cpus[v->cpu];

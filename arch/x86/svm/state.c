@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Register groups between the neutral context and the VMCB's state save area. Owns the third value of
- * CR0, CR4 and EFER: what the hardware holds (EFER.SVME and CR4.MCE set, CR0.CD and NW clear so that a guest can't turn
- * the host's caches off). APM vol. 2, "VMCB Layout, State Save Area".
+ * Register groups between the neutral context and the VMCB's state save area. Owns the third value
+ * of CR0, CR4 and EFER: what the hardware holds (EFER.SVME and CR4.MCE set, CR0.CD and NW clear so
+ * that a guest can't turn the host's caches off). APM vol. 2, "VMCB Layout, State Save Area".
  */
 #include "arch/x86/svm/svm.h"
 
@@ -57,8 +57,10 @@ static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 	case CTX_CS_SS:
 		c->seg[SEG_CS] = segment_from(&vmcb->cs);
 		c->seg[SEG_SS] = segment_from(&vmcb->ss);
-		/* CPL is SS.DPL everywhere in Plinth; SYSRET and far returns may leave another DPL behind. */
-		c->seg[SEG_SS].attr = (c->seg[SEG_SS].attr & ~SEG_ATTR_DPL) | vmcb->cpl << SEG_ATTR_DPL_SHIFT;
+		/* CPL is SS.DPL everywhere in Plinth; SYSRET and far returns may leave another DPL
+		 * behind. */
+		c->seg[SEG_SS].attr = (c->seg[SEG_SS].attr & ~SEG_ATTR_DPL) |
+				      vmcb->cpl << SEG_ATTR_DPL_SHIFT;
 		break;
 	case CTX_SEGS:
 		load_segments(c, vmcb);
@@ -105,8 +107,8 @@ static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 	}
 }
 
-/* IP, FLAGS, BLOCK, CR3, CODE and CPL are there after each exit; PDPTRs aren't kept by nested paging, the context's
- * own values stand. */
+/* IP, FLAGS, BLOCK, CR3, CODE and CPL are there after each exit; PDPTRs aren't kept by nested
+ * paging, the context's own values stand. */
 void svm_load(struct vcpu *v, u32 groups)
 {
 	const struct vmcb *vmcb = vmcb_of(v);
@@ -120,7 +122,8 @@ static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)
 {
 	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
 	vmcb->cr4 = c->cr4 | CR4_ALWAYS_IN_HARDWARE;
-	/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit. */
+	/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit.
+	 */
 	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
 	if (vmcb->cr0 != c->cr0)
 		vmcb->intercept[INTERCEPT_CR] |= BIT(0);

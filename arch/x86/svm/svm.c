@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The SVM backend put together: whether the machine has SVM, switching it on, a context's control block.
- * APM vol. 2, "Enabling SVM"; "CPUID Fn8000_000A SVM Revision and Feature Identification".
+ * The SVM backend put together: whether the machine has SVM, switching it on, a context's control
+ * block. APM vol. 2, "Enabling SVM"; "CPUID Fn8000_000A SVM Revision and Feature Identification".
  */
 #include "arch/x86/svm/svm.h"
 

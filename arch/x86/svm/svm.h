@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The SVM backend: what its own files share, and the backend itself for who puts the parts together. */
+/* The SVM backend: what its own files share, and the backend itself for who puts the parts
+ * together. */
 #pragma once
 
 #include "include/x86/svm.h"
@@ -28,8 +29,8 @@ extern u32 svm_clean_after_exit;	/* VMCB clean bits once the CPU has written the
 extern struct svm_cpu svm_cpus[];
 extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
 
-/* Attributes of a segment in the VMCB: descriptor bits 40-47, and 52-55 above them. L and D/B of a code segment;
- * and whole ones. */
+/* Attributes of a segment in the VMCB: descriptor bits 40-47, and 52-55 above them. L and D/B of a
+ * code segment; and whole ones. */
 #define VMCB_SEG_L	0x200
 #define VMCB_SEG_DB	0x400
 #define VMCB_SEG_CODE64	0xa9b
@@ -48,7 +49,8 @@ void svm_exit_fill(struct vcpu *v, u32 have);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_flush(struct vcpu *v);
 
-/* state.c: register groups between cpu_ctx and the VMCB. It decides on these reads of CR0 and CR4. */
+/* state.c: register groups between cpu_ctx and the VMCB. It decides on these reads of CR0 and CR4.
+ */
 #define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))
 void svm_load(struct vcpu *v, u32 groups);
 void svm_store(struct vcpu *v);
