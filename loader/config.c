@@ -61,7 +61,7 @@ printf_like(2, 3) static void refuse(struct reading *r, const char *format, ...)
 
 	if (fault[0])
 		return;
-	n = snprintf(fault, CONFIG_FAULT_SIZE, "guest %s: module %u: ", r->g->name, r->module + 1);
+	n = snprintf(fault, CONFIG_FAULT_SIZE, "module %u: ", r->module + 1);
 	va_start(args, format);
 	vsnprintf(fault + n, CONFIG_FAULT_SIZE - (size_t)n, format, args);
 	va_end(args);

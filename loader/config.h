@@ -33,7 +33,7 @@ struct config_rights {
 
 struct guest_config {
 	char name[CONFIG_NAME_SIZE];
-	char fault[CONFIG_FAULT_SIZE];	/* not empty: the sentence why the guest is refused */
+	char fault[CONFIG_FAULT_SIZE];	/* not empty: why the guest is refused, without its name */
 	u64 mem;			/* in bytes, a multiple of PAGE_SIZE */
 	unsigned cpus;
 	int kernel, initrd;		/* indices of modules, -1: none */

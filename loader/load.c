@@ -119,6 +119,9 @@ enum load_status load_guest(const struct load_request *req, struct guest_start *
 		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more "
 				   "than %u; shorten it", (unsigned long)strlen(req->cmdline),
 				   LOAD_CMDLINE_SIZE - 1);
+	if (req->initrd && !req->initrd_size)
+		return load_refuse(&l, LOAD_BROKEN, "its initrd is an empty file; leave it out, or "
+				   "give the right one");
 	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
 		if (!protocols[i]->recognise(req))
 			continue;

@@ -234,6 +234,7 @@ static void test_linux_refused(void **state)
 	assert_int_equal(load_with(size, initrd, 4096, ""), LOAD_NO_ROOM);
 	put32(0x22c, 0x210fff);
 	assert_int_equal(load_with(size, initrd, 4096, ""), LOAD_OK);
+	assert_int_equal(load_with(size, initrd, 0, ""), LOAD_BROKEN);
 	memset(line, 'x', 101);
 	line[101] = 0;
 	assert_int_equal(load_with(size, NULL, 0, line), LOAD_UNSUPPORTED);
