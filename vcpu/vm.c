@@ -15,6 +15,11 @@
 #include "lib/string.h"
 #include "vcpu/registers.h"
 #include "vcpu/report.h"
+#include "vcpu/time.h"
+
+/* From now, in ticks of the TSC: months on the fastest CPU. What is farther away than that may not
+ * fit into nanoseconds, or back, and counts as never. */
+#define FAR_TICKS	BIT(56)
 
 /* Exits that L0 always wants: what would touch the host, or that the guest must not see the host's
  * of. */
@@ -90,9 +95,12 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 {
 	struct vm *vm = ctx;
-	u64 ticks = tsc - vm->vcpu[vcpu]->l0.tsc_offset - vm->start_tsc;
+	u64 start = vm->start_tsc + vm->vcpu[vcpu]->l0.tsc_offset;	/* the guest's TSC at 0 ns */
+	u64 now = vcpu_tsc(vm->vcpu[vcpu]);
 
-	return (s64)ticks <= 0 ? 0 : tsc_to_ns(ticks);
+	if (tsc <= start)
+		return 0;
+	return tsc > now && tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns(tsc - start);
 }
 
 static const struct board_ops board_ops = {
