@@ -46,7 +46,7 @@
 	KIND(CLTS,         "CLTS",               handle_cr,          L1_FIRST) \
 	KIND(LMSW,         "LMSW",               handle_cr,          L1_FIRST) \
 	KIND(SMSW,         "SMSW",               handle_cr,          L1_FIRST) \
-	KIND(DR_ACCESS,    "DR access",          handle_dr,          L1_FIRST) \
+	KIND(DR_ACCESS,    "DR access",          emulate_one,        L1_FIRST) \
 	KIND(IO,           "I/O",                handle_io,          L1_FIRST) \
 	KIND(MSR,          "MSR",                handle_msr,         L1_FIRST) \
 	KIND(DESC_TABLE,   "descriptor table",   handle_unwanted,    L1_FIRST) \
@@ -72,9 +72,7 @@ enum exit_kind { EXIT_KINDS(EXIT_ENUM) NR_EXIT_KINDS };
 enum exit_have {
 	EXIT_LENGTH	 = 1,	/* insn_len, rip_next */
 	EXIT_INSN	 = 2,	/* insn_bytes: the instruction's bytes, copied once */
-	EXIT_GLA	 = 4,	/* linear address of a STAGE2 exit */
-	EXIT_INTERRUPTED = 8,	/* vcpu->interrupted */
-	EXIT_OPERAND	 = 16,	/* the GPR of a CR or DR access */
+	EXIT_OPERAND	 = 4,	/* the GPR of a CR or DR access */
 };
 
 struct exit {
@@ -92,7 +90,7 @@ struct exit {
 	union {
 		u64 first_word;				/* of whatever it is, for the trace */
 		struct event event;			/* EXCEPTION, PAGE_FAULT */
-		struct { u8 index, gpr; bool read; u64 value; } cr;	/* CR_*, DR_ACCESS, LMSW */
+		struct { u8 index, gpr; bool read; } cr;	/* CR_*, DR_ACCESS, LMSW */
 		struct { u16 port; u8 size; bool in, string, rep; } io;
 		struct { u32 index; bool write; } msr;
 		struct {				/* STAGE2 */
@@ -100,7 +98,6 @@ struct exit {
 			u32 access;			/* ACCESS_* */
 			bool final;			/* else on a table of the guest's own walk */
 			bool is_operand;		/* of the one memory operand of the instruction */
-			u64 gla;
 		} stage2;
 		struct { u64 rule, qualification; } entry_failed;
 		struct { u64 info[2]; } unknown;

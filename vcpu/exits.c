@@ -58,8 +58,7 @@ static enum handled handle_window(struct vcpu *v)
 
 static enum handled handle_triple_fault(struct vcpu *v)
 {
-	vm_kill(v,
-		"triple fault: an exception could not be delivered, nor the double fault that followed");
+	vm_kill(v, WHY_TRIPLE_FAULT);
 	return HANDLED_KILL;
 }
 
@@ -193,13 +192,6 @@ static enum handled handle_cr(struct vcpu *v)
 	return resume_advanced(v);
 }
 
-/* MOV to and from DR7, where an exit would leave the guest's breakpoints on (see init_controls()).
- */
-static enum handled handle_dr(struct vcpu *v)
-{
-	return emulate_one(v);
-}
-
 static enum handled handle_iret(struct vcpu *v)
 {
 	events_iret(v);
@@ -255,8 +247,7 @@ static enum handled handle_stage2(struct vcpu *v)
 			(unsigned long long)x->stage2.address);
 		return HANDLED_KILL;
 	case MMU_NO_MEMORY:
-		vm_kill(v,
-			"no memory is left for page tables; give the machine more, or its guests less");
+		vm_kill(v, WHY_NO_TABLES);
 		return HANDLED_KILL;
 	default:
 		vm_kill(v, "a fault of nested tables, but the guest has none");

@@ -56,8 +56,7 @@ static void do_set_root(struct vcpu *v)
 	else if (!mmu_is_settled(&v->vm->mmu))
 		vcpu_request(v, REQUEST_SYNC_ROOT);	/* when all have flushed */
 	else
-		vm_kill(v,
-			"no memory is left for page tables; give the machine more, or its guests less");
+		vm_kill(v, WHY_NO_TABLES);
 }
 
 /* Carries out what was asked. False: the guest has ended. */
@@ -78,8 +77,7 @@ static bool do_requests(struct vcpu *v)
 	/* Devices that have just run may have asked for it too. */
 	requests |= __atomic_fetch_and(&v->requests, ~(u32)REQUEST_EVENT, __ATOMIC_SEQ_CST);
 	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE && !events_prepare(v))
-		vm_kill(v,
-			"triple fault: an exception could not be delivered, nor the double fault that followed");
+		vm_kill(v, WHY_TRIPLE_FAULT);
 	return true;
 }
 

@@ -99,6 +99,11 @@ bool vm_input_has_room(const struct vm *vm);
 /* A byte typed for the guest. False: it has not read the ones before; this one is lost. */
 bool vm_console_input(struct vm *vm, u8 byte);
 
+/* Ends of a guest that more than one place can cause. */
+#define WHY_TRIPLE_FAULT "triple fault: an exception could not be delivered, nor the double fault that " \
+			 "followed"
+#define WHY_NO_TABLES	 "no memory is left for page tables; give the machine more, or its guests less"
+
 /* Ends the guest, once: the first reason counts. Its other vCPUs stop at their next exit, which is
  * asked for. VM_KILLED takes a sentence and prints a report; safe from any vCPU of the guest. */
 void vm_end(struct vm *vm, enum vm_end how, u32 value);

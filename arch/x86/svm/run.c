@@ -70,6 +70,7 @@ static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned v
 
 	if (icebp)
 		vector = EXC_DB;
+	/* No payload of a #DB: its bits are in DR6 when it is intercepted. */
 	x->event = (struct event){
 		.type = icebp ? EVENT_PRIV_SOFT_EXC : EVENT_EXCEPTION,
 		.vector = vector,
@@ -78,7 +79,6 @@ static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned v
 		.payload = vector == EXC_PF ? vmcb->exitinfo2 : 0,
 		.rip = vmcb->rip,
 	};
-	/* The DR6 bits of an intercepted #DB are in DR6 already: nothing is left to deliver. */
 	if (vector == EXC_PF)
 		x->kind = EXIT_PAGE_FAULT;
 }
