@@ -423,10 +423,9 @@ static void release_modules(const struct boot_info *boot)
 		u64 end = ALIGN_DOWN(boot->module[i].base.v + boot->module[i].size, PAGE_SIZE);
 
 		modules_kept += boot->module[i].size;
-		if (end <= base)
-			continue;
-		frames_free(&host_frames, HPA(base), (end - base) / PAGE_SIZE);
-		modules_kept -= end - base;
+		/* Not freed but added: a loader may have laid one over another. */
+		if (end > base && frames_add(&host_frames, HPA(base), end - base))
+			modules_kept -= end - base;
 	}
 }
 
