@@ -15,6 +15,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/svm/svm.h"
 #include "arch/x86/trap.h"
+#include "boot/crash.h"
 #include "console/console.h"
 #include "devices/acpi.h"
 #include "include/x86/cr.h"
@@ -49,6 +50,7 @@ static struct guest guests[BOOT_MAX_MODULES];
 static bool input_paused;	/* the guest has no room for more input: COM1 doesn't interrupt */
 static const struct vcpu_backend *backend;
 static bool wants_report;
+static enum forced_crash crash_at_input;
 static u64 modules_kept;	/* bytes of the boot loader's files that were not given back */
 
 static printf_like(2, 3) bool refuse(struct guest *g, const char *format, ...)
@@ -294,6 +296,7 @@ static void on_console_input(u8 vector)
 	struct vm *vm = input_reader();
 	int byte;
 
+	crash(crash_at_input);
 	while (!vm || vm_input_has_room(vm)) {
 		byte = console_getc();
 		if (byte < 0)
@@ -450,6 +453,11 @@ static void run_all(void)
 	for (unsigned i = 0; i < config.nr_guests; i++)
 		while (guests[i].vm && __atomic_load_n(&guests[i].vm->nr_running, __ATOMIC_ACQUIRE))
 			cpu_wait_for_irq();
+}
+
+void guests_crash_at_input(enum forced_crash how)
+{
+	crash_at_input = how;
 }
 
 const char *guests_run(const struct boot_info *boot, bool report)

@@ -89,8 +89,11 @@ static noreturn_fn void end(void)
 
 static void run_guests(void)
 {
-	const char *why = guests_run(&boot_info, options.report_exits);
+	const char *why;
 
+	if (options.crash_at == CRASH_AT_INPUT)
+		guests_crash_at_input(options.crash);
+	why = guests_run(&boot_info, options.report_exits);
 	if (why)
 		cannot_start(why);
 	kprintf("all guests have ended; %s", options.stay_at_end ? "staying" : "powering off");
@@ -107,7 +110,8 @@ static void run(void *unused)
 	kprintf("%u CPUs, %llu MHz TSC, %llu MiB of memory free", smp_count(),
 		(unsigned long long)tsc_khz / 1000,
 		(unsigned long long)frames_available(&host_frames) >> 20);
-	crash(options.crash);
+	if (options.crash_at == CRASH_AT_BOOT)
+		crash(options.crash);
 	if (!boot_info.nr_modules)
 		kprintf("no guest was given; give GRUB a line `module2 FILE guest=NAME,kernel` for one");
 	else

@@ -27,7 +27,9 @@ static const struct option table[] = {
 	{ "report-exits", { 0 }, offsetof(struct options, report_exits),
 	  "when a guest has ended, print its exits by kind and what they cost" },
 	{ "crash", { "none", "pf", "ud", "gp", "df", "nmi", "assert", "stack" },
-	  offsetof(struct options, crash), "crash at once in this way, to see the report" },
+	  offsetof(struct options, crash), "crash in this way, to see the report" },
+	{ "crash-at", { "boot", "input" }, offsetof(struct options, crash_at),
+	  "crash before guests start, or at the first key typed while one runs" },
 };
 static_assert(CRASH_STACK == 7, "crash= lists the kinds in the order of enum forced_crash");
 static_assert(sizeof(bool) == 1, "an option is a byte");

@@ -8,12 +8,15 @@ enum forced_crash {
 	CRASH_NONE, CRASH_PF, CRASH_UD, CRASH_GP, CRASH_DF, CRASH_NMI, CRASH_ASSERT, CRASH_STACK,
 };
 
+enum crash_moment { CRASH_AT_BOOT, CRASH_AT_INPUT };
+
 struct options {
 	bool help;
 	bool reboot_on_panic;	/* else it halts */
 	bool stay_at_end;	/* else the machine is powered off when all guests have ended */
 	bool report_exits;	/* print each guest's exits by kind when it has ended */
 	u8 crash;		/* enum forced_crash */
+	u8 crash_at;		/* enum crash_moment */
 };
 
 /*

@@ -50,7 +50,9 @@ VENDOR_EXCEPTIONS = re.compile(r'\b(EXIT_)?(VMX|SVM)_INSN\b|"(VMX|SVM) instructi
 VENDOR_FILES = {"vcpu/cpuid.c": {"amd"}, "vcpu/cpuid.h": {"amd"}}
 SPDX = re.compile(r"SPDX-License-Identifier: (GPL-2\.0-only|MIT)")
 MIT_ROOMS = ("guests/", "tests/")
-NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences"}
+NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences", "tests/panic-sites"}
+# A call that panics, as a statement of its own, or behind a condition.
+PANIC_CALL = re.compile(r"\b(assert|panic|panic_trap)\((?=[^;]*;)")
 
 
 def tracked():
@@ -159,6 +161,33 @@ def is_assembly(name):
     return "/* Assembly only" in text_of(name)
 
 
+def panic_sites(files):
+    """(file, call) for each place that can panic; the definitions of the panics aside."""
+    for name in hypervisor_sources(files):
+        text = re.sub(r"^[\w#].*$", "", without_comments(text_of(name)), flags=re.M)
+        for call in PANIC_CALL.finditer(text):
+            end, depth = call.end(), 1
+            while depth:
+                depth += {"(": 1, ")": -1}.get(text[end], 0)
+                end += 1
+            yield name, re.sub(r"\s+", " ", text[call.start():end])
+
+
+def check_panic_sites(files):
+    """Each place that can panic stands in tests/panic-sites with the reason why no guest gets there."""
+    lines = [line.split("\t") for line in text_of("tests/panic-sites").split("\n")
+             if line and not line.startswith("#")]
+    listed = {tuple(line[:2]) for line in lines}
+    for line in lines:
+        if len(line) != 3 or not all(field.strip() for field in line):
+            yield f"{line[0]}: not FILE, CALL, REASON with one tab between"
+    found = set(panic_sites(files))
+    for name, call in sorted(found - listed):
+        yield f"{name}: {call} isn't listed"
+    for name, call in sorted(listed - found):
+        yield f"{name}: {call} is listed, but isn't there"
+
+
 def readelf(*words):
     return subprocess.run([CROSS + "readelf", "-W", *words, IMAGE], cwd=ROOT, capture_output=True,
                           text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
@@ -217,7 +246,7 @@ def report(check, files):
 
 def main():
     checks = [check_floors, check_vendor_names, check_spdx, check_preprocessor, check_headers,
-              check_differences]
+              check_differences, check_panic_sites]
     if "--no-image" not in sys.argv[1:]:
         checks += [check_segments, check_size, check_build_id]
     files = tracked()

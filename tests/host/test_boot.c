@@ -318,6 +318,9 @@ static void test_options(void **state)
 	assert_int_equal(options.crash, CRASH_PF);
 	assert_true(parse("crash=stack crash=nmi"));
 	assert_int_equal(options.crash, CRASH_NMI);
+	assert_int_equal(options.crash_at, CRASH_AT_BOOT);
+	assert_true(parse("crash=ud crash-at=input"));
+	assert_int_equal(options.crash_at, CRASH_AT_INPUT);
 	assert_true(parse("build/plinth.elf32 on-panic=halt"));
 	assert_true(parse("/boot/plinth help"));
 	assert_true(options.help);
@@ -329,7 +332,8 @@ static void test_wrong_options(void **state)
 		"x", "helpme", "hel", "help=yes", "crash", "crash=", "crash=p", "crash=pff", "=", "=x",
 		"on-panic", "on-panic=stay", "help /boot/plinth",
 	};
-	static const char *const known[] = { "help", "report-exits", "on-panic", "at-end", "crash" };
+	static const char *const known[] = { "help", "report-exits", "on-panic", "at-end", "crash",
+						"crash-at" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
 		complaint[0] = 0;
