@@ -28,7 +28,8 @@
 #include "vcpu/run.h"
 #include "vcpu/vm.h"
 
-/* Page tables may take a 64th of the guest's memory, and never less than this. */
+/* Page tables may take a 64th of the guest's memory (all of it in 4 KiB pages takes a 512th and a
+ * little), and never less than this. */
 #define MMU_FRAMES_MIN	256
 #define MMU_FRAMES(mem)	(MMU_FRAMES_MIN + (mem) / PAGE_SIZE / 64)
 /* Pieces that a guest's memory may be put together from, where the host's is in pieces. */
@@ -261,6 +262,7 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,
 		.memory_below_4g = low, .memory_above_4g = c->mem - low,
 		.unix_time = rtc_unix_time(), .mmu_frames = MMU_FRAMES(c->mem),
+		.small_pages = c->small_pages,
 	});
 	if (!g->vm)
 		return refuse(g, "the host has no memory left for its control structures");

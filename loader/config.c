@@ -156,6 +156,15 @@ static void take_paging(struct reading *r, struct text value)
 		       shown(value), value.at);
 }
 
+static void take_largepages(struct reading *r, struct text value)
+{
+	if (text_is(value, "off"))
+		r->g->small_pages = true;
+	else if (!text_is(value, "on"))
+		refuse(r, "largepages=%.*s is unknown; write largepages=off or largepages=on",
+		       shown(value), value.at);
+}
+
 static bool parse_letters(struct text t, u8 *rights)
 {
 	u8 right;
@@ -227,10 +236,11 @@ static const struct key keys[] = {
 	{ "cpus", take_cpus },
 	{ "paging", take_paging },
 	{ "rights", take_rights },
+	{ "largepages", take_largepages },
 	{ "cmdline", take_cmdline },
 };
 
-#define KNOWN_KEYS "mem, cpus, rights, paging, cmdline"
+#define KNOWN_KEYS "mem, cpus, rights, paging, largepages, cmdline"
 
 static void take_key(struct reading *r, struct text name, struct text value)
 {

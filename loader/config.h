@@ -3,7 +3,7 @@
  * What the command lines of GRUB's modules say about the guests:
  *
  *   guest=NAME,kernel[,mem=256M][,cpus=1][,rights=BASE+SIZE:rwsu[;BASE+SIZE:...]]
- *        [,paging=auto|nested][,cmdline=TEXT]
+ *        [,paging=auto|nested][,largepages=on|off][,cmdline=TEXT]
  *   guest=NAME,initrd
  *
  * cmdline is the last key and may hold spaces and commas. Words before guest= (the file's name)
@@ -38,6 +38,7 @@ struct guest_config {
 	unsigned cpus;
 	int kernel, initrd;		/* indices of modules, -1: none */
 	enum guest_paging paging;
+	bool small_pages;		/* largepages=off */
 	unsigned nr_rights;
 	struct config_rights rights[CONFIG_MAX_RIGHTS];
 	char cmdline[CONFIG_CMDLINE_SIZE];

@@ -299,7 +299,8 @@ struct vm *vm_create(const struct vm_config *config)
 	fmt_set_init(&vm->formats);
 	msr_state_init(&vm->msrs);
 	cpuid_policy_init(&vm->cpuid, host_cpuid, vm->nr_vcpus, false);
-	mmu_vm_init(&vm->mmu, &vm->slots, &host_frames, config->mmu_frames, &mmu_ops, vm);
+	mmu_vm_init(&vm->mmu, &vm->slots, &host_frames, config->mmu_frames,
+		    config->small_pages ? 1 : FMT_MAX_LEVELS, &mmu_ops, vm);
 	stage2 = fmt_find(&vm->formats, vm->backend->stage2_mode());
 	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
 		vm->vcpu[i] = create_vcpu(vm, i, stage2);

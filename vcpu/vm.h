@@ -82,6 +82,7 @@ struct vm_config {
 	u64 memory_below_4g, memory_above_4g;	/* in bytes; the caller adds the slots */
 	u64 unix_time;				/* of the guest's RTC at its start, in seconds */
 	unsigned mmu_frames;			/* limit of frames for page tables */
+	bool small_pages;			/* its memory is mapped in 4 KiB pages only */
 };
 
 /* A guest with its vCPUs in reset state and no memory yet. NULL: the host is out of memory. */

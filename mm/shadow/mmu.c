@@ -45,9 +45,10 @@ static void follow_slots(struct mmu_vm *vm)
 /* --- The VM's part and the views --- */
 
 void mmu_vm_init(struct mmu_vm *vm, const struct memory_slots *slots, struct frames *frames,
-		 unsigned limit, const struct mmu_ops *ops, void *ctx)
+		 unsigned limit, unsigned max_leaf, const struct mmu_ops *ops, void *ctx)
 {
-	*vm = (struct mmu_vm){ .slots = slots, .ops = ops, .ctx = ctx };
+	assert(max_leaf >= 1 && max_leaf <= FMT_MAX_LEVELS);
+	*vm = (struct mmu_vm){ .slots = slots, .ops = ops, .ctx = ctx, .max_leaf = (u8)max_leaf };
 	vm->generation = slots->generation;
 	mmu_pool_init(&vm->pool, frames, limit);
 }
@@ -156,10 +157,12 @@ hpa_t mmu_root(struct mmu *mmu)
 
 /* --- Faults --- */
 
-/* The level of the largest page that lies in the slot whole and is aligned in the host too. */
-static unsigned leaf_level(const struct page_format *host, const struct memory_slot *slot, u64 gpa)
+/* The level, `max` at most, of the largest page that lies in the slot whole and is aligned in the
+ * host too. */
+static unsigned leaf_level(const struct page_format *host, unsigned max,
+			   const struct memory_slot *slot, u64 gpa)
 {
-	for (unsigned level = host->levels; level > 1; level--) {
+	for (unsigned level = MIN(max, host->levels); level > 1; level--) {
 		u64 size = 1ull << fmt_shift(host, level), base = ALIGN_DOWN(gpa, size);
 
 		if (!fmt_has_leaf(host, level))
@@ -211,7 +214,7 @@ static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, un
 {
 	const struct page_format *host = mmu->host;
 	struct mmu_page *page = mmu->root;
-	unsigned target = leaf_level(host, slot, info->gpa.v);
+	unsigned target = leaf_level(host, mmu->vm->max_leaf, slot, info->gpa.v);
 
 	for (;;) {
 		unsigned level = page->role.level;

@@ -102,6 +102,7 @@ struct mmu_vm {
 	struct spinlock lock;
 	const struct memory_slots *slots;
 	u32 generation;		/* of the slots from which the tables were built */
+	u8 max_leaf;		/* the highest level that may have leaves */
 	const struct mmu_ops *ops;
 	void *ctx;		/* for ops */
 	bool flush_wanted;	/* what a CPU may have cached has changed since flush `epoch` */
@@ -146,10 +147,11 @@ struct mmu_fault_info {
 };
 
 /* Makes an empty mmu for the VM whose memory `slots` says. Tables come from `frames`, at most
- * `limit` frames of them at a time, in chunks of MMU_CHUNK_FRAMES. `slots`, `frames` and `ops`
- * must outlive it. */
+ * `limit` frames of them at a time, in chunks of MMU_CHUNK_FRAMES. No page of a level above
+ * `max_leaf` (1: 4 KiB pages only; FMT_MAX_LEVELS: no limit) is mapped as one. `slots`, `frames`
+ * and `ops` must outlive it. */
 void mmu_vm_init(struct mmu_vm *vm, const struct memory_slots *slots, struct frames *frames,
-		 unsigned limit, const struct mmu_ops *ops, void *ctx);
+		 unsigned limit, unsigned max_leaf, const struct mmu_ops *ops, void *ctx);
 
 /* Gives all tables back to the frames. All views are finished, and no CPU runs on them or has them
  * cached. */

@@ -342,7 +342,7 @@ static void fake_mmu(void)
 
 	frames_init(&frames, (u64)arena - 0x10000000);
 	assert_true(frames_add(&frames, HPA(0x10000000), FAKE_ARENA));
-	mmu_vm_init(&vm.mmu, &vm.slots, &frames, 64, &fake_mmu_ops, &vm);
+	mmu_vm_init(&vm.mmu, &vm.slots, &frames, 64, FMT_MAX_LEVELS, &fake_mmu_ops, &vm);
 	npt = fmt_find(&vm.formats, fmt_mode_npt(CR0_PE | CR0_PG | CR0_WP, CR4_PAE,
 						 EFER_LMA | EFER_LME | EFER_NXE, cpu));
 	assert_non_null(npt);

@@ -97,6 +97,7 @@ struct flavour {
 	u32 mode;
 	unsigned levels;
 	bool gib, two_mib, mbec;
+	unsigned max_leaf;	/* what the mmu is limited to; 0: not at all */
 };
 
 static const struct flavour flavours[] = {
@@ -107,6 +108,10 @@ static const struct flavour flavours[] = {
 	{ "EPT, 4 KiB only", EPT, FMT_EPT4, 4, false, false, false },
 	{ "EPT, MBEC, A/D", EPT, FMT_EPT4 | FMT_PSE | FMT_GIB | FMT_EPT_MBEC | FMT_EPT_AD, 4, true,
 	  true, true },
+	{ "NPT, limited to 4 KiB", NPT, FMT_LONG4 | FMT_NX | FMT_GIB | FMT_NPT, 4, false, false, false,
+	  1 },
+	{ "NPT, limited to 2 MiB", NPT, FMT_LONG5 | FMT_NX | FMT_GIB | FMT_NPT, 5, false, true, false,
+	  2 },
 };
 
 /* Which of a slot's rights a table can give without giving more. NPT has one NX bit for both kinds
@@ -250,7 +255,8 @@ static struct machine *machine_start(const struct flavour *flavour, unsigned chu
 	if (chunks)
 		assert_true(frames_add(&m->frames, HPA(ARENA_BASE), m->memory));
 	slots_init(&m->slots);
-	mmu_vm_init(&m->vm, &m->slots, &m->frames, limit, &machine_ops, m);
+	mmu_vm_init(&m->vm, &m->slots, &m->frames, limit,
+		    flavour->max_leaf ? flavour->max_leaf : FMT_MAX_LEVELS, &machine_ops, m);
 	for (unsigned i = 0; i < CPUS; i++)
 		assert_true(mmu_init(&m->cpu[i].view, &m->vm, &m->format, NULL));
 	return m;

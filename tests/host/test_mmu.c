@@ -180,6 +180,23 @@ static void test_sizes_by_hand(void **state)
 	machine_end(m);
 }
 
+/* A VM limited to 4 KiB pages gets them where the CPU and the slot would have larger ones. */
+static void test_limit_by_hand(void **state)
+{
+	struct machine *m = machine_start(&flavours[NR_FLAVOURS - 2], 4, 64);
+
+	assert_int_equal(m->flavour->max_leaf, 1);
+	assert_true(m->flavour->mode & FMT_GIB);
+	assert_true(machine_add(m, 0, 2 * P1G, 0x40000000, RIGHTS_ALL));
+	expect_page(m, 0, P4K);
+	expect_page(m, P4K, P4K);
+	expect_page(m, P2M, P4K);
+	expect_page(m, 2 * P1G - 1, P4K);
+	assert_int_equal(m->cpu[0].view.count.built, 4);
+	machine_check(m);
+	machine_end(m);
+}
+
 /* Every combination of slot rights, every access, every flavour. */
 static void test_rights(void **state)
 {
@@ -790,6 +807,7 @@ int main(void)
 		cmocka_unit_test(test_no_root_no_work),
 		cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_sizes_by_hand),
+		cmocka_unit_test(test_limit_by_hand),
 		cmocka_unit_test(test_rights),
 		cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_out_of_reach),
