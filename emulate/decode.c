@@ -273,7 +273,8 @@ static void take_modrm(struct cursor *c, struct insn *insn, const struct opcode 
 static u8 group9_op(const struct insn *insn)
 {
 	if (!insn->is_mem)
-		return OP_OTHER;	/* RDRAND, RDSEED, RDPID, user interrupts */
+		return (insn->reg & 7) == 7 && insn->rep == 0xf3 ? OP_RDPID :
+			OP_OTHER;	/* RDRAND, RDSEED, user interrupts */
 	if ((insn->reg & 7) == 7)
 		return insn->opsize || insn->rep ? OP_INVALID : OP_VMPTRST;
 	if (insn->rep == 0xf3)
@@ -300,6 +301,9 @@ static void resolve_group(const struct insn *insn, struct opcode *row)
 		row->op = group9_op(insn);
 	} else if (group == GROUP_15 && insn->is_mem && (insn->modrm >> 3 & 7) == 7 && !insn->rep) {
 		row->op = OP_CLFLUSH;
+	} else if (group == GROUP_15 && !insn->is_mem && insn->rep == 0xf3 &&
+		   (insn->modrm >> 3 & 7) < 4) {
+		row->op = OP_RDFSBASE + (insn->modrm >> 3 & 7);
 	}
 }
 

@@ -36,13 +36,13 @@ const struct opcode opcodes_one[256] = {
 	ALU_ROWS(0x28, SUB, ROW_LOCK),
 	ALU_ROWS(0x30, XOR, ROW_LOCK),
 	ALU_ROWS(0x38, CMP, 0),
-	[0x06] = OTHER(NONE, ROW_NO64),			/* PUSH, POP of ES, CS, SS, DS */
-	[0x07] = OTHER(NONE, ROW_NO64),
-	[0x0e] = OTHER(NONE, ROW_NO64),
-	[0x16] = OTHER(NONE, ROW_NO64),
-	[0x17] = OTHER(NONE, ROW_NO64),
-	[0x1e] = OTHER(NONE, ROW_NO64),
-	[0x1f] = OTHER(NONE, ROW_NO64),
+	[0x06] = ROW(PUSH_SREG, NONE, NONE, ROW_NO64),	/* ES, CS, SS, DS */
+	[0x07] = ROW(POP_SREG, NONE, NONE, ROW_NO64),
+	[0x0e] = ROW(PUSH_SREG, NONE, NONE, ROW_NO64),
+	[0x16] = ROW(PUSH_SREG, NONE, NONE, ROW_NO64),
+	[0x17] = ROW(POP_SREG, NONE, NONE, ROW_NO64),
+	[0x1e] = ROW(PUSH_SREG, NONE, NONE, ROW_NO64),
+	[0x1f] = ROW(POP_SREG, NONE, NONE, ROW_NO64),
 	[0x27] = OTHER(NONE, ROW_NO64),			/* DAA DAS AAA AAS */
 	[0x2f] = OTHER(NONE, ROW_NO64),
 	[0x37] = OTHER(NONE, ROW_NO64),
@@ -53,7 +53,7 @@ const struct opcode opcodes_one[256] = {
 	[0x58 ... 0x5f] = ROW(POP, OREG, NONE, ROW_D64),
 	[0x60 ... 0x61] = OTHER(NONE, ROW_NO64),	/* PUSHA POPA */
 	[0x62] = OTHER_RM(NONE, ROW_NO64 | ROW_MEM),	/* BOUND */
-	[0x63] = OTHER_RM(NONE, 0),			/* ARPL; 64-bit mode: opcode_movsxd */
+	[0x63] = ROW(ARPL, RM_REG, NONE, ROW_SRC16),	/* 64-bit mode: opcode_movsxd */
 	[0x68] = ROW(PUSH, IMM, Z, ROW_D64),
 	[0x69] = ROW(IMUL2, REG_RM_IMM, Z, 0),
 	[0x6a] = ROW(PUSH, IMM, 8, ROW_D64),
@@ -75,7 +75,7 @@ const struct opcode opcodes_one[256] = {
 	[0x8f] = GROUP(1A, RM, NONE, 0),
 	[0x90 ... 0x97] = ROW(XCHG, OREG_ACC, NONE, 0),	/* 90H: NOP, PAUSE: decode.c */
 	[0x98 ... 0x99] = OTHER(NONE, 0),		/* CBW CWD */
-	[0x9a] = OTHER(FAR, ROW_NO64),
+	[0x9a] = ROW(CALL_FAR, IMM, FAR, ROW_NO64),
 	[0x9b] = OTHER(NONE, 0),			/* FWAIT */
 	[0x9c] = ROW(PUSHF, NONE, NONE, ROW_D64),
 	[0x9d] = ROW(POPF, NONE, NONE, ROW_D64),
@@ -94,13 +94,13 @@ const struct opcode opcodes_one[256] = {
 	[0xc1] = GROUP(2, RM_IMM, 8, 0),
 	[0xc2] = ROW(RET, IMM, 16, ROW_F64),
 	[0xc3] = ROW(RET, NONE, NONE, ROW_F64),
-	[0xc4 ... 0xc5] = OTHER_RM(NONE, ROW_NO64 | ROW_MEM),	/* LES LDS */
+	[0xc4 ... 0xc5] = ROW(LOAD_FAR, REG_RM, NONE, ROW_NO64 | ROW_MEM),	/* LES LDS */
 	[0xc6] = GROUP(11, RM_IMM, Z, ROW_BYTE),
 	[0xc7] = GROUP(11, RM_IMM, Z, 0),
 	[0xc8] = OTHER(16_8, ROW_D64),			/* ENTER */
 	[0xc9] = OTHER(NONE, ROW_D64),			/* LEAVE */
-	[0xca] = OTHER(16, 0),				/* RET far */
-	[0xcb] = OTHER(NONE, 0),
+	[0xca] = ROW(RET_FAR, IMM, 16, 0),
+	[0xcb] = ROW(RET_FAR, NONE, NONE, 0),
 	[0xcc] = ROW(INT3, NONE, NONE, 0),
 	[0xcd] = ROW(INT, IMM, 8, 0),
 	[0xce] = ROW(INTO, NONE, NONE, ROW_NO64),
@@ -118,7 +118,7 @@ const struct opcode opcodes_one[256] = {
 	PAIR(0xe6, OUT, ACC_IMM, 8, 0),
 	[0xe8] = ROW(CALL, IMM, RELZ, ROW_F64),
 	[0xe9] = ROW(JMP, IMM, RELZ, ROW_F64),
-	[0xea] = OTHER(FAR, ROW_NO64),
+	[0xea] = ROW(JMP_FAR, IMM, FAR, ROW_NO64),
 	[0xeb] = ROW(JMP, IMM, 8, ROW_F64),
 	PAIR(0xec, IN, ACC_DX, NONE, 0),
 	PAIR(0xee, OUT, ACC_DX, NONE, 0),
@@ -127,7 +127,10 @@ const struct opcode opcodes_one[256] = {
 	[0xf5] = OTHER(NONE, 0),			/* CMC */
 	[0xf6] = GROUP(3, RM, NONE, ROW_BYTE),
 	[0xf7] = GROUP(3, RM, NONE, 0),
-	[0xf8 ... 0xfd] = OTHER(NONE, 0),		/* CLC STC CLI STI CLD STD */
+	[0xf8 ... 0xf9] = OTHER(NONE, 0),		/* CLC STC */
+	[0xfa] = ROW(CLI, NONE, NONE, 0),
+	[0xfb] = ROW(STI, NONE, NONE, 0),
+	[0xfc ... 0xfd] = OTHER(NONE, 0),		/* CLD STD */
 	[0xfe] = GROUP(4, RM, NONE, ROW_BYTE),
 	[0xff] = GROUP(5, RM, NONE, 0),
 };
@@ -137,7 +140,8 @@ const struct opcode opcode_movsxd = ROW(MOVSX, REG_RM, NONE, ROW_SRC32);
 const struct opcode opcodes_0f[256] = {
 	[0x00] = GROUP(6, RM, NONE, 0),
 	[0x01] = GROUP(7, RM, NONE, 0),
-	[0x02 ... 0x03] = OTHER_RM(NONE, 0),		/* LAR LSL */
+	[0x02] = ROW(LAR, REG_RM, NONE, ROW_SRC16),
+	[0x03] = ROW(LSL, REG_RM, NONE, ROW_SRC16),
 	[0x05] = ROW(SYSCALL, NONE, NONE, 0),
 	[0x06] = ROW(CLTS, NONE, NONE, 0),
 	[0x07] = ROW(SYSRET, NONE, NONE, 0),
@@ -170,12 +174,14 @@ const struct opcode opcodes_0f[256] = {
 	[0x7c ... 0x7f] = OTHER_RM(NONE, 0),
 	[0x80 ... 0x8f] = ROW(JCC, IMM, RELZ, ROW_F64),
 	[0x90 ... 0x9f] = ROW(SETCC, RM, NONE, ROW_BYTE),
-	[0xa0 ... 0xa1] = OTHER(NONE, ROW_D64),		/* PUSH, POP FS */
+	[0xa0] = ROW(PUSH_SREG, NONE, NONE, ROW_D64),	/* FS */
+	[0xa1] = ROW(POP_SREG, NONE, NONE, ROW_D64),
 	[0xa2] = ROW(CPUID, NONE, NONE, 0),
 	[0xa3] = ROW(BT, RM_REG, NONE, 0),
 	[0xa4] = ROW(SHLD, RM_REG_IMM, 8, 0),
 	[0xa5] = ROW(SHLD, RM_REG_CL, NONE, 0),
-	[0xa8 ... 0xa9] = OTHER(NONE, ROW_D64),		/* PUSH, POP GS */
+	[0xa8] = ROW(PUSH_SREG, NONE, NONE, ROW_D64),	/* GS */
+	[0xa9] = ROW(POP_SREG, NONE, NONE, ROW_D64),
 	[0xaa] = ROW(RSM, NONE, NONE, 0),
 	[0xab] = ROW(BTS, RM_REG, NONE, ROW_LOCK),
 	[0xac] = ROW(SHRD, RM_REG_IMM, 8, 0),
@@ -183,9 +189,9 @@ const struct opcode opcodes_0f[256] = {
 	[0xae] = GROUP(15, RM, NONE, 0),
 	[0xaf] = ROW(IMUL2, REG_RM, NONE, 0),
 	PAIR(0xb0, CMPXCHG, RM_REG, NONE, ROW_LOCK),
-	[0xb2] = OTHER_RM(NONE, ROW_MEM),		/* LSS */
+	[0xb2] = ROW(LOAD_FAR, REG_RM, NONE, ROW_MEM),	/* LSS */
 	[0xb3] = ROW(BTR, RM_REG, NONE, ROW_LOCK),
-	[0xb4 ... 0xb5] = OTHER_RM(NONE, ROW_MEM),	/* LFS LGS */
+	[0xb4 ... 0xb5] = ROW(LOAD_FAR, REG_RM, NONE, ROW_MEM),	/* LFS LGS */
 	[0xb6] = ROW(MOVZX, REG_RM, NONE, ROW_SRC8),
 	[0xb7] = ROW(MOVZX, REG_RM, NONE, ROW_SRC16),
 	[0xb8] = OTHER_RM(NONE, 0),			/* POPCNT, with F3H */
@@ -225,12 +231,12 @@ const struct opcode opcode_groups[NR_GROUPS][8] = {
 	},
 	[GROUP_4] = { G(INC, ROW_LOCK), G(DEC, ROW_LOCK) },
 	[GROUP_5] = {
-		G(INC, ROW_LOCK), G(DEC, ROW_LOCK), G(CALL_RM, ROW_F64), G(OTHER, ROW_MEM),
-		G(JMP_RM, ROW_F64), G(OTHER, ROW_MEM), G(PUSH, ROW_D64),
+		G(INC, ROW_LOCK), G(DEC, ROW_LOCK), G(CALL_RM, ROW_F64), G(CALL_FAR, ROW_MEM),
+		G(JMP_RM, ROW_F64), G(JMP_FAR, ROW_MEM), G(PUSH, ROW_D64),
 	},
 	[GROUP_6] = {
 		G(SLDT, 0), G(STR, 0), G(LLDT, ROW_SRC16), G(LTR, ROW_SRC16),
-		G(OTHER, ROW_SRC16), G(OTHER, ROW_SRC16),
+		G(VERR, ROW_SRC16), G(VERW, ROW_SRC16),
 	},
 	[GROUP_7] = {	/* memory forms, SMSW and LMSW; the other register forms: opcode_0f01() */
 		G(SGDT, ROW_MEM), G(SIDT, ROW_MEM), G(LGDT, ROW_MEM), G(LIDT, ROW_MEM),
@@ -256,7 +262,7 @@ static const struct { u8 modrm, op; } grp7_register_forms[] = {
 	{ 0xc1, OP_VMCALL }, { 0xc2, OP_VMLAUNCH }, { 0xc3, OP_VMRESUME }, { 0xc4, OP_VMXOFF },
 	{ 0xc5, OP_OTHER },	/* PCONFIG */
 	{ 0xc8, OP_MONITOR }, { 0xc9, OP_MWAIT },
-	{ 0xca, OP_OTHER }, { 0xcb, OP_OTHER }, { 0xcf, OP_OTHER },	/* CLAC STAC ENCLS */
+	{ 0xca, OP_CLAC }, { 0xcb, OP_STAC }, { 0xcf, OP_OTHER },	/* CFH: ENCLS */
 	{ 0xd0, OP_XGETBV }, { 0xd1, OP_XSETBV }, { 0xd4, OP_VMFUNC },
 	{ 0xd5, OP_OTHER }, { 0xd6, OP_OTHER }, { 0xd7, OP_OTHER },	/* XEND XTEST ENCLU */
 	{ 0xd8, OP_VMRUN }, { 0xd9, OP_VMMCALL }, { 0xda, OP_VMLOAD }, { 0xdb, OP_VMSAVE },
