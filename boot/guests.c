@@ -6,6 +6,7 @@
  */
 #include "boot/guests.h"
 
+#include "arch/x86/host_msrs.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/ioapic.h"
 #include "arch/x86/memory.h"
@@ -50,7 +51,7 @@ static struct config config;
 static struct guest guests[BOOT_MAX_MODULES];
 static bool input_paused;	/* the guest has no room for more input: COM1 doesn't interrupt */
 static const struct vcpu_backend *backend;
-static bool wants_report;
+static bool wants_report, wants_host_check;
 static enum forced_crash crash_at_input;
 static u64 modules_kept;	/* bytes of the boot loader's files that were not given back */
 
@@ -313,13 +314,37 @@ static void on_console_input(u8 vector)
 		resume_input();
 }
 
+static void tell_changed_msr(const char *name, u64 before, u64 after)
+{
+	kprintf("  %s is %#llx, was %#llx", name, (unsigned long long)after,
+		(unsigned long long)before);
+}
+
+static void check_host(const struct vcpu *v, const struct host_msrs *before)
+{
+	struct host_msrs after;
+	unsigned changed;
+
+	host_msrs_read(&after);
+	changed = host_msrs_compare(before, &after, tell_changed_msr);
+	if (changed)
+		kprintf("guest %s, vCPU %u: %u host MSRs changed", v->vm->name, v->index, changed);
+	else
+		kprintf("guest %s, vCPU %u: host MSRs unchanged", v->vm->name, v->index);
+}
+
 /* On the guest's own CPU. */
 static void run_guest(void *arg)
 {
 	struct guest *g = arg;
 	struct vcpu *v = g->vm->vcpu[0];
+	struct host_msrs before;
 
+	if (wants_host_check)
+		host_msrs_read(&before);
 	vcpu_run(v);
+	if (wants_host_check)
+		check_host(v, &before);
 	if (wants_report)
 		report_exits(v);
 	__atomic_sub_fetch(&g->vm->nr_running, 1, __ATOMIC_RELEASE);
@@ -462,11 +487,12 @@ void guests_crash_at_input(enum forced_crash how)
 	crash_at_input = how;
 }
 
-const char *guests_run(const struct boot_info *boot, bool report)
+const char *guests_run(const struct boot_info *boot, bool report_exits, bool compare_host)
 {
 	const char *why;
 
-	wants_report = report;
+	wants_report = report_exits;
+	wants_host_check = compare_host;
 	config_parse(&config, boot);
 	for (unsigned i = 0; i < config.nr_faults; i++)
 		kprintf("%s", config.fault[i]);

@@ -93,7 +93,7 @@ static void run_guests(void)
 
 	if (options.crash_at == CRASH_AT_INPUT)
 		guests_crash_at_input(options.crash);
-	why = guests_run(&boot_info, options.report_exits);
+	why = guests_run(&boot_info, options.report_exits, options.check_host);
 	if (why)
 		cannot_start(why);
 	kprintf("all guests have ended; %s", options.stay_at_end ? "staying" : "powering off");

@@ -26,6 +26,8 @@ static const struct option table[] = {
 	  "when all guests have ended: power off, or stay" },
 	{ "report-exits", { 0 }, offsetof(struct options, report_exits),
 	  "when a guest has ended, print its exits by kind and what they cost" },
+	{ "check-host", { 0 }, offsetof(struct options, check_host),
+	  "when a guest has ended, say whether the host's MSRs are as before" },
 	{ "crash", { "none", "pf", "ud", "gp", "df", "nmi", "assert", "stack" },
 	  offsetof(struct options, crash), "crash in this way, to see the report" },
 	{ "crash-at", { "boot", "input" }, offsetof(struct options, crash_at),

@@ -15,6 +15,7 @@ struct options {
 	bool reboot_on_panic;	/* else it halts */
 	bool stay_at_end;	/* else the machine is powered off when all guests have ended */
 	bool report_exits;	/* print each guest's exits by kind when it has ended */
+	bool check_host;	/* compare the host's MSRs with what they were before the guest */
 	u8 crash;		/* enum forced_crash */
 	u8 crash_at;		/* enum crash_moment */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What CPUID and the MSRs say: what every x86-64 CPU has, and what Plinth hides or adds. */
+/* What CPUID and a few MSRs say: what every x86-64 CPU has, and what Plinth hides or adds. */
 #include "guests/lib/guest.h"
 
 #include "include/hypercall.h"

@@ -68,8 +68,17 @@ static bool read_apic(struct vcpu *v, u32 index, u64 *value)
 	return vcpu_apic_rdmsr(v, index, value);
 }
 
+static u64 above_maxphyaddr(const struct vcpu *v)
+{
+	return ~BITS((v->vm->cpuid.ext[8].eax & CPUID_X8A_MAXPHYADDR) - 1, 0);
+}
+
+/* The local APIC doesn't know how wide an address is (SDM vol. 3A, "Local APIC Status and
+ * Location"). */
 static bool write_apic(struct vcpu *v, u32 index, u64 value)
 {
+	if (index == MSR_APIC_BASE && (value & above_maxphyaddr(v)))
+		return false;
 	return vcpu_apic_wrmsr(v, index, value);
 }
 
@@ -115,8 +124,7 @@ static bool is_memory_type(u64 type)
  */
 static bool write_mtrr(struct vcpu *v, u32 index, u64 value)
 {
-	unsigned maxphyaddr = v->vm->cpuid.ext[8].eax & CPUID_X8A_MAXPHYADDR;
-	u64 above = ~BITS(maxphyaddr - 1, 0);
+	u64 above = above_maxphyaddr(v);
 
 	if (index == MSR_MTRR_DEF_TYPE) {
 		if ((value & ~(MTRR_DEF_TYPE_E | MTRR_DEF_TYPE_FE | 0xff)) ||

@@ -332,7 +332,7 @@ static void test_wrong_options(void **state)
 		"x", "helpme", "hel", "help=yes", "crash", "crash=", "crash=p", "crash=pff", "=", "=x",
 		"on-panic", "on-panic=stay", "help /boot/plinth",
 	};
-	static const char *const known[] = { "help", "report-exits", "on-panic", "at-end", "crash",
+	static const char *const known[] = { "help", "report-exits", "check-host", "on-panic", "at-end", "crash",
 						"crash-at" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {

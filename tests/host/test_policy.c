@@ -581,6 +581,14 @@ static void test_few_values(void **state)
 }
 
 /* The local APIC decides on its own; its refusal is #GP. */
+/* The host's MAXPHYADDR is 40: what the local APIC would take, but no address has. */
+static void test_apic_base_above_maxphyaddr(void **state)
+{
+	fake.apic_refuses = false;
+	for (unsigned bit = 12; bit < 64; bit++)
+		assert_int_equal(msr_write(v, 0x1b, 0xfee00900ull ^ BIT(bit)), bit < 40);
+}
+
 static void test_apic_msrs(void **state)
 {
 	static const u32 index[] = { 0x1b, 0x6e0, 0x800, 0x80b, 0x83f, 0x8ff };
@@ -625,6 +633,7 @@ int main(void)
 		POLICY_TEST(test_pat),
 		POLICY_TEST(test_canonical_addresses),
 		POLICY_TEST(test_few_values),
+		POLICY_TEST(test_apic_base_above_maxphyaddr),
 		POLICY_TEST(test_apic_msrs),
 	};
 

@@ -122,6 +122,13 @@ def test_tap_reader():
     assert Tap("1..2\nok 1 - a: 1\nok 2 - a: 2\n").twice == ["a"]
 
 
+@pytest.mark.parametrize("name", ["msr", "fpu", "exceptions"])
+def test_host_stays(run, name):
+    """check-host: whatever a guest writes, the MSRs that Plinth depends on are as before."""
+    result = run("--hv", "check-host", "--guest", f"kernel=build/guests/{name}.elf,mem=256M")
+    assert result.says(r"guest 1, vCPU 0: host MSRs unchanged") and result.status == 1, result
+
+
 def test_rights_at_the_start(run):
     """rights=: where the kernel's code may not be executed it dies at once; elsewhere all is well."""
     boot = "kernel=build/guests/boot.elf"
