@@ -263,7 +263,7 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,
 		.memory_below_4g = low, .memory_above_4g = c->mem - low,
 		.unix_time = rtc_unix_time(), .mmu_frames = MMU_FRAMES(c->mem),
-		.small_pages = c->small_pages,
+		.small_pages = c->small_pages, .merge_ticks = c->merge_ticks,
 	});
 	if (!g->vm)
 		return refuse(g, "the host has no memory left for its control structures");

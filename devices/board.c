@@ -163,8 +163,55 @@ void board_init(struct board *board, const struct board_config *config)
 	i8042_init(&board->i8042, irq_line(board, IRQ_KEYBOARD), irq_line(board, IRQ_AUX), reset,
 		   board);
 	pci_init(&board->pci);
+	board->pit.catch_up = board->rtc.catch_up = !config->merge_ticks;
+	for (unsigned i = 0; i < BOARD_MAX_VCPUS; i++)
+		board->lapic[i].catch_up = !config->merge_ticks;
 	fwcfg_init(&board->fwcfg, config->nr_vcpus,
 		   config->memory_below_4g + config->memory_above_4g);
+}
+
+/* ---- the PIT's owed ticks: one follows when the guest has ended the one before ---- */
+
+static bool is_extint_heard(const struct board *board)
+{
+	for (unsigned i = 0; i < board->nr_vcpus; i++)
+		if (board->lapic[i].extint)
+			return true;
+	return false;
+}
+
+/* Is a tick requested or in service, at the 8259A or by way of the IOAPIC? */
+static bool is_tick_open(const struct board *board)
+{
+	const struct pic_chip *master = &board->pic.chip[0];
+	u64 entry = board->ioapic.entry[IOAPIC_TIMER_PIN];
+	unsigned vector = entry & IOAPIC_ENTRY_VECTOR;
+
+	if (!(master->imr & BIT(IRQ_TIMER)) && ((master->irr | master->isr) & BIT(IRQ_TIMER)) &&
+	    is_extint_heard(board))
+		return true;
+	if (entry & IOAPIC_ENTRY_MASKED)
+		return false;
+	for (unsigned i = 0; i < board->nr_vcpus; i++)
+		if (lapic_is_open(&board->lapic[i], vector))
+			return true;
+	return false;
+}
+
+static void pay_tick(struct board *board, u64 now)
+{
+	if (is_tick_open(board))
+		return;
+	pit_pay(&board->pit, now);
+	if (!is_tick_open(board))	/* nobody listens */
+		board->pit.owed = 0;
+}
+
+/* After whatever may have ended an interrupt. */
+static inline void interrupt_ended(struct board *board, u64 now)
+{
+	if (unlikely(board->pit.owed))
+		pay_tick(board, now);
 }
 
 /* ---- ports ---- */
@@ -353,6 +400,7 @@ void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size,
 		return;
 	spin_lock(&board->lock);
 	write_port(board, port, size, value, now);
+	interrupt_ended(board, now);
 	spin_unlock(&board->lock);
 }
 
@@ -394,6 +442,7 @@ bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned siz
 	if (likely(at.v == lapic->page + APIC_EOI && size == 4)) {
 		spin_lock(&board->lock);
 		lapic_eoi(lapic);
+		interrupt_ended(board, now);
 		spin_unlock(&board->lock);
 		return true;
 	}
@@ -405,6 +454,7 @@ bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned siz
 		lapic_write(lapic, at.v & ~PAGE_MASK, size, value, now);
 	else
 		ioapic_write(&board->ioapic, at.v & ~PAGE_MASK, size, value);
+	interrupt_ended(board, now);
 	spin_unlock(&board->lock);
 	return true;
 }
@@ -427,6 +477,7 @@ bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now
 
 	spin_lock(&board->lock);
 	done = lapic_wrmsr(&board->lapic[vcpu], msr, value, now);
+	interrupt_ended(board, now);
 	spin_unlock(&board->lock);
 	return done;
 }
@@ -451,6 +502,7 @@ void board_tick(struct board *board, u64 now)
 	pm_tick(&board->pm, now);
 	for (unsigned i = 0; i < board->nr_vcpus; i++)
 		lapic_tick(&board->lapic[i], now);
+	interrupt_ended(board, now);	/* by itself, in the 8259A's automatic mode */
 	spin_unlock(&board->lock);
 }
 

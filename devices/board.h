@@ -51,6 +51,7 @@ struct board_config {
 	unsigned nr_vcpus;			/* 1 to BOARD_MAX_VCPUS */
 	u64 unix_time;				/* seconds, at guest time `now` */
 	u64 now;
+	bool merge_ticks;			/* periodic interrupts that the host missed: one for all */
 	const struct board_ops *ops;		/* lives as long as the board */
 	void *ctx;
 };

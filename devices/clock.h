@@ -10,6 +10,21 @@
 #define CLOCK_NEVER	(~0ull)
 #define NS_PER_SECOND	1000000000ull
 
+/*
+ * Ticks of a periodic timer that passed while the host was busy elsewhere are owed: they follow one
+ * by one, each when the guest has ended the one before. No more than this many are owed; and the
+ * host's timer is never asked to run for a periodic one more often than each CLOCK_FASTEST ns, so
+ * that no period, however short, keeps the host from its work. What comes faster is merged.
+ */
+#define CLOCK_MOST_OWED	250u
+#define CLOCK_FASTEST	50000u
+
+/* `owed` and `missed` more. */
+static inline u32 clock_owe(u32 owed, u64 missed)
+{
+	return MIN(owed + missed, (u64)CLOCK_MOST_OWED);
+}
+
 /* Whole periods of a clock of `hz` (< 2^34) since time 0. Split, so that nothing overflows in 584
  * years. */
 static inline u64 clock_ticks(u64 now, u64 hz)

@@ -2,6 +2,7 @@
 /* The local APIC. See lapic.h. */
 #include "devices/lapic.h"
 
+#include "devices/lapic_timer.h"
 #include "include/assert.h"
 
 #define VERSION		(0x14u | (NR_LVT - 1) << APIC_VERSION_MAX_LVT_SHIFT)
@@ -9,7 +10,6 @@
 #define SVR_WRITABLE	(APIC_SVR_VECTOR | APIC_SVR_ENABLE | APIC_SVR_FOCUS_OFF)
 #define DFR_FIXED	0x0fffffffu
 #define DFR_FLAT	0xfu		/* in bits 31:28 */
-#define DIVIDE_WRITABLE	0x0bu
 #define ICR_WRITABLE	0x000ccfffu
 #define BYTE		0xffu
 
@@ -139,6 +139,7 @@ void lapic_reset(struct lapic *lapic)
 	*lapic = (struct lapic){
 		.index = lapic->index, .base = lapic->base, .ops = lapic->ops, .ctx = lapic->ctx,
 		.lint = { lapic->lint[0], lapic->lint[1] }, .extint = lapic->extint,
+		.catch_up = lapic->catch_up,
 		.svr = 0xff, .dfr = ~0u, .timer_at = CLOCK_NEVER,
 	};
 	for (unsigned i = 0; i < NR_LVT; i++)
@@ -230,6 +231,23 @@ void lapic_set_lint(struct lapic *lapic, unsigned pin, bool level)
 		fire_lvt(lapic, LVT_LINT0 + pin);
 }
 
+/* ---- the timer ---- */
+
+void lapic_tick(struct lapic *lapic, u64 now)
+{
+	if (unlikely(now >= lapic->timer_at) && lapic_timer_expire(lapic, now))
+		fire_lvt(lapic, LVT_TIMER);
+}
+
+/* An interrupt has ended. If it was the timer's, the next owed one follows. */
+static void pay_tick(struct lapic *lapic)
+{
+	if (lapic_is_open(lapic, lapic->lvt[LVT_TIMER] & APIC_VECTOR))
+		return;
+	lapic->timer_owed--;
+	fire_lvt(lapic, LVT_TIMER);
+}
+
 /* ---- delivery ---- */
 
 void lapic_accept(struct lapic *lapic, unsigned vector)
@@ -266,6 +284,8 @@ void lapic_eoi(struct lapic *lapic)
 	lower_ppr(lapic);
 	if (unlikely(lapic->tmr[word] >> number & 1))
 		end_level(lapic, word * 32 | number);
+	if (unlikely(lapic->timer_owed))
+		pay_tick(lapic);
 }
 
 void lapic_set_tpr(struct lapic *lapic, u8 tpr)
@@ -274,74 +294,11 @@ void lapic_set_tpr(struct lapic *lapic, u8 tpr)
 	lower_ppr(lapic);
 }
 
-/* ---- the timer ---- */
-
-static u32 timer_mode(const struct lapic *lapic)
-{
-	return lapic->lvt[LVT_TIMER] & APIC_LVT_TIMER_MODE;
-}
-
-/* The divide configuration as a shift: 000 = 2, 001 = 4, … 110 = 128, 111 = 1. */
-static unsigned timer_shift(const struct lapic *lapic)
-{
-	u32 code = (lapic->timer_divide & 3) | (lapic->timer_divide >> 1 & 4);
-
-	return (code + 1) & 7;
-}
-
-static u32 timer_current(const struct lapic *lapic, u64 now)
-{
-	unsigned shift = timer_shift(lapic);
-
-	if (timer_mode(lapic) == APIC_LVT_TIMER_DEADLINE || lapic->timer_at == CLOCK_NEVER ||
-	    now >= lapic->timer_at)
-		return 0;
-	return (lapic->timer_at - now + (1u << shift) - 1) >> shift;
-}
-
-static void start_timer(struct lapic *lapic, u32 count, u64 now)
-{
-	lapic->timer_at = count ? clock_after(now, (u64)count << timer_shift(lapic)) : CLOCK_NEVER;
-}
-
-void lapic_tick(struct lapic *lapic, u64 now)
-{
-	u64 period = (u64)lapic->timer_initial << timer_shift(lapic);
-
-	if (likely(now < lapic->timer_at) || lapic->timer_at == CLOCK_NEVER)
-		return;
-	if (timer_mode(lapic) == APIC_LVT_TIMER_PERIODIC && period)
-		lapic->timer_at += ((now - lapic->timer_at) / period + 1) * period;
-	else
-		lapic->timer_at = CLOCK_NEVER;
-	lapic->tsc_deadline = 0;
-	fire_lvt(lapic, LVT_TIMER);
-}
-
-static void write_deadline(struct lapic *lapic, u64 tsc, u64 now)
-{
-	if (timer_mode(lapic) != APIC_LVT_TIMER_DEADLINE)
-		return;
-	lapic->tsc_deadline = tsc;
-	lapic->timer_at = tsc ? lapic->ops->tsc_to_ns(lapic->ctx, lapic->index, tsc) : CLOCK_NEVER;
-	lapic_tick(lapic, now);
-}
-
-/* A new divider changes the speed of what is left. */
-static void write_divide(struct lapic *lapic, u32 value, u64 now)
-{
-	u32 left = timer_current(lapic, now);
-
-	lapic->timer_divide = value & DIVIDE_WRITABLE;
-	if (left)
-		start_timer(lapic, left, now);
-}
-
 /* ---- registers ---- */
 
 static void write_lvt(struct lapic *lapic, enum lapic_lvt n, u32 value)
 {
-	u32 before = timer_mode(lapic);
+	u32 before = lapic->lvt[n];
 
 	value &= lvt_rows[n].writable;
 	if (!lapic_is_software_enabled(lapic))
@@ -354,12 +311,8 @@ static void write_lvt(struct lapic *lapic, enum lapic_lvt n, u32 value)
 		if (lapic->lint[0] && (value & APIC_LVT_LEVEL))
 			fire_lvt(lapic, n);
 	}
-	/* "Changing to or from TSC-deadline mode disarms the timer." */
-	if (n == LVT_TIMER && before != timer_mode(lapic) &&
-	    (before == APIC_LVT_TIMER_DEADLINE || timer_mode(lapic) == APIC_LVT_TIMER_DEADLINE)) {
-		lapic->timer_at = CLOCK_NEVER;
-		lapic->tsc_deadline = 0;
-	}
+	if (n == LVT_TIMER)
+		lapic_timer_lvt_changed(lapic, before);
 }
 
 static void write_svr(struct lapic *lapic, u32 value)
@@ -369,6 +322,7 @@ static void write_svr(struct lapic *lapic, u32 value)
 		return;
 	for (unsigned i = 0; i < NR_LVT; i++)
 		lapic->lvt[i] |= APIC_LVT_MASKED;
+	lapic->timer_owed = 0;
 	update_extint(lapic);
 }
 
@@ -440,7 +394,7 @@ static bool read_register(const struct lapic *lapic, u32 offset, u64 now, u32 *v
 	case APIC_ESR:			*value = lapic->esr; break;
 	case APIC_ICR:			*value = lapic->icr; break;
 	case APIC_TIMER_INITIAL:	*value = lapic->timer_initial; break;
-	case APIC_TIMER_CURRENT:	*value = timer_current(lapic, now); break;
+	case APIC_TIMER_CURRENT:	*value = lapic_timer_current(lapic, now); break;
 	case APIC_TIMER_DIVIDE:		*value = lapic->timer_divide; break;
 	default:
 		return false;
@@ -474,13 +428,10 @@ static bool write_register(struct lapic *lapic, u32 offset, u32 value, u64 now)
 		send_ipi(lapic);
 		break;
 	case APIC_TIMER_INITIAL:
-		if (timer_mode(lapic) == APIC_LVT_TIMER_DEADLINE)
-			break;
-		lapic->timer_initial = value;
-		start_timer(lapic, value, now);
+		lapic_timer_start(lapic, value, now);
 		break;
 	case APIC_TIMER_DIVIDE:
-		write_divide(lapic, value, now);
+		lapic_timer_divide(lapic, value, now);
 		break;
 	default:
 		return false;
@@ -569,7 +520,7 @@ static bool x2apic_writable(u32 offset, u64 *bits)
 		*bits = BITS(31, 0);
 		break;
 	case APIC_TIMER_DIVIDE:
-		*bits = DIVIDE_WRITABLE;
+		*bits = LAPIC_DIVIDE_WRITABLE;
 		break;
 	default:
 		return false;
@@ -648,6 +599,7 @@ bool lapic_wrmsr(struct lapic *lapic, u32 msr, u64 value, u64 now)
 		return write_x2apic(lapic, (msr - APIC_MSR_X2APIC) << 4, value, now);
 	if (msr != APIC_MSR_TSC_DEADLINE)
 		return false;
-	write_deadline(lapic, value, now);
+	lapic_timer_deadline(lapic, value);
+	lapic_tick(lapic, now);
 	return true;
 }

@@ -49,12 +49,15 @@ struct lapic {
 	u64 base;		/* IA32_APIC_BASE */
 	u64 page;		/* where it has its MMIO page; LAPIC_NO_PAGE when off and in x2APIC mode */
 	u64 timer_at;		/* when the running timer reaches zero; CLOCK_NEVER = it isn't running */
+	u64 timer_not_before;	/* until then the host isn't asked to look at the timer again */
+	u32 timer_owed;		/* periods that the host missed and that are yet to be delivered */
+	bool catch_up;		/* are missed periods owed, or merged? */
 	u64 tsc_deadline;	/* IA32_TSC_DEADLINE, 0 = disarmed */
 	const struct lapic_ops *ops;
 	void *ctx;
 };
 
-/* Power-on state of vCPU `index` (< 255). `bsp`: and what firmware does on the boot processor: APIC
+/* Power-on state of vCPU `index` (< 255), with missed periods merged. `bsp`: and what firmware does on the boot processor: APIC
  * enabled in software, LINT0 = ExtINT, LINT1 = NMI ("virtual wire mode"). */
 void lapic_init(struct lapic *lapic, u32 index, bool bsp, const struct lapic_ops *ops, void *ctx);
 
@@ -127,7 +130,15 @@ static inline int lapic_pending(const struct lapic *lapic)
 	return vector >= 0 && (u32)vector >> 4 > lapic->ppr >> 4 ? vector : -1;
 }
 
+/* Is an interrupt of `vector` requested or in service? */
+static inline bool lapic_is_open(const struct lapic *lapic, u8 vector)
+{
+	return (lapic->irr.word[vector >> 5] | lapic->isr.word[vector >> 5]) >> (vector & 31) & 1;
+}
+
 static inline u64 lapic_next_event(const struct lapic *lapic)
 {
-	return lapic->lvt[LVT_TIMER] & APIC_LVT_MASKED ? CLOCK_NEVER : lapic->timer_at;
+	if (lapic->lvt[LVT_TIMER] & APIC_LVT_MASKED)
+		return CLOCK_NEVER;
+	return MAX(lapic->timer_at, lapic->timer_not_before);
 }

@@ -18,6 +18,7 @@
 #define PORT_B_WRITABLE		0x0fu
 #define PORT_B_REFRESH		0x10u
 #define PORT_B_OUT		0x20u
+#define FASTEST			(CLOCK_FASTEST * PIT_HZ / NS_PER_SECOND)	/* in ticks */
 #define REFRESH_NS		15085u	/* half the period of the refresh request */
 
 static bool is_periodic(const struct pit_channel *c)
@@ -223,6 +224,13 @@ static void read_back(struct pit *pit, u8 value, u64 tick)
 	}
 }
 
+/* Channel 0 is programmed anew: what it owed was of another rate. */
+static void forget_owed(struct pit *pit)
+{
+	pit->owed = 0;
+	pit->not_before = 0;
+}
+
 static void write_control(struct pit *pit, u8 value, u64 tick)
 {
 	struct pit_channel *c = &pit->channel[(value >> CONTROL_CHANNEL_SHIFT) % 3];
@@ -236,6 +244,8 @@ static void write_control(struct pit *pit, u8 value, u64 tick)
 		latch_count(c, tick);
 		return;
 	}
+	if (c == pit->channel)
+		forget_owed(pit);
 	*c = (struct pit_channel){
 		.mode = mode > 5 ? mode - 4 : mode,	/* 6 and 7 are 2 and 3 */
 		.access = value >> CONTROL_ACCESS_SHIFT & 3,
@@ -321,14 +331,37 @@ void pit_write(struct pit *pit, u16 port, u8 value, u64 now)
 		write_control(pit, value, tick);
 	else
 		write_count(&pit->channel[(port - PIT_PORT) % 3], value, tick);
+	if (port == PIT_PORT)
+		forget_owed(pit);
+	update(pit, tick);
+}
+
+/* An edge, whatever the line was before; then the line as it is. */
+static void pulse(struct pit *pit, u64 tick)
+{
+	irq_set(&pit->irq, false);
+	irq_set(&pit->irq, true);
 	update(pit, tick);
 }
 
 void pit_tick(struct pit *pit, u64 now)
 {
+	struct pit_channel *c = &pit->channel[0];
+	u64 tick = clock_ticks(now, PIT_HZ);
+
 	if (likely(now < pit->deadline))
 		return;
-	irq_set(&pit->irq, false);
-	irq_set(&pit->irq, true);
-	update(pit, clock_ticks(now, PIT_HZ));
+	settle(c, tick);
+	if (is_periodic(c)) {
+		pit->not_before = clock_after(now, CLOCK_FASTEST);
+		if (pit->catch_up && c->reload >= FASTEST)
+			pit->owed = clock_owe(pit->owed, (tick - pit->next_rise) / c->reload);
+	}
+	pulse(pit, tick);
+}
+
+void pit_pay(struct pit *pit, u64 now)
+{
+	pit->owed--;
+	pulse(pit, clock_ticks(now, PIT_HZ));
 }

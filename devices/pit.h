@@ -2,8 +2,8 @@
 /*
  * The i8254 interval timer and the PC's system control port B, 0x61, which holds channel 2's gate
  * and output (8254 data sheet). A counter is not stepped: what it holds follows from the tick at
- * which it was loaded. Channel 0 drives IRQ 0; rising edges that were missed together give one
- * interrupt.
+ * which it was loaded. Channel 0 drives IRQ 0; of rising edges that the host missed one is given at
+ * once, and the others are owed (clock.h): who hears the line knows when the next one can follow.
  */
 #pragma once
 
@@ -40,11 +40,14 @@ struct pit {
 	u8 port_b;
 	u64 next_rise;		/* tick of channel 0's next rising edge, CLOCK_NEVER if none */
 	u64 deadline;		/* the same in nanoseconds */
+	u64 not_before;		/* until then the host isn't asked to look at it again */
+	u32 owed;		/* edges that the host missed and that are yet to be given */
+	bool catch_up;		/* are missed edges owed, or merged? */
 	struct irq_out irq;
 };
 
-/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed. `irq` gets channel 0's
- * output. */
+/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed; missed edges are merged. `irq`
+ * gets channel 0's output. */
 void pit_init(struct pit *pit, struct irq_out irq, u64 now);
 
 /* One byte at 0x40-0x43 or 0x61. */
@@ -54,8 +57,11 @@ void pit_write(struct pit *pit, u16 port, u8 value, u64 now);
 /* Let time pass: raises IRQ 0 if an edge is due. */
 void pit_tick(struct pit *pit, u64 now);
 
+/* Gives one of the edges that are owed (> 0). */
+void pit_pay(struct pit *pit, u64 now);
+
 /* When pit_tick() has something to do. */
 static inline u64 pit_next_event(const struct pit *pit)
 {
-	return pit->deadline;
+	return MAX(pit->deadline, pit->not_before);
 }

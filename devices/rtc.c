@@ -176,20 +176,23 @@ static u64 period(const struct rtc *rtc)
 	return 1u << ((rate < 3 ? rate + 7 : rate) - 1);
 }
 
-/* Sets the flags for all that happened up to `now`. */
-static void collect(struct rtc *rtc, u64 now)
+/* Sets the flags for all that happened up to `now`. Returns how many periods of the periodic
+ * interrupt that were. */
+static u64 collect(struct rtc *rtc, u64 now)
 {
 	u64 second = unix_second(rtc, now), tick = clock_ticks(now, CRYSTAL_HZ), p = period(rtc);
+	u64 periods = p && !rtc->held ? tick / p - rtc->checked_tick / p : 0;
 
-	if (p && !rtc->held && tick / p != rtc->checked_tick / p)
+	if (periods)
 		rtc->cmos[REG_C] |= C_PF;
 	rtc->checked_tick = tick;
 	if (rtc->held || second <= rtc->checked_second)
-		return;
+		return periods;
 	rtc->cmos[REG_C] |= C_UF;
 	if (next_alarm(rtc, rtc->checked_second) <= second)
 		rtc->cmos[REG_C] |= C_AF;
 	rtc->checked_second = second;
+	return periods;
 }
 
 static u64 time_of_second(const struct rtc *rtc, u64 second, u64 now)
@@ -226,6 +229,24 @@ static void update(struct rtc *rtc, u64 now)
 	rtc->cmos[REG_C] = (rtc->cmos[REG_C] & ~C_IRQ) | (irq ? C_IRQ : 0);
 	irq_set(&rtc->irq, irq);
 	rtc->deadline = find_deadline(rtc, now);
+}
+
+static u8 read_flags(struct rtc *rtc, u64 now)
+{
+	u64 periods = collect(rtc, now);
+	u8 value;
+
+	update(rtc, now);
+	value = rtc->cmos[REG_C];
+	rtc->cmos[REG_C] = 0;
+	update(rtc, now);
+	if (!rtc->owed)
+		return value;
+	/* The next one that the host missed follows; and what came while we caught up is owed. */
+	rtc->owed = clock_owe(rtc->owed, periods) - 1;
+	rtc->cmos[REG_C] |= C_PF;
+	update(rtc, now);
+	return value;
 }
 
 /* SET or the divider's reset may have begun or ended. After a reset the next update is half a
@@ -340,12 +361,7 @@ u8 rtc_read(struct rtc *rtc, u16 port, u64 now)
 			value |= A_UIP;
 		return value;
 	case REG_C:
-		collect(rtc, now);
-		update(rtc, now);
-		value = rtc->cmos[REG_C];
-		rtc->cmos[REG_C] = 0;
-		update(rtc, now);
-		return value;
+		return read_flags(rtc, now);
 	case REG_D:
 		return D_VALID;
 	default:
@@ -362,6 +378,8 @@ void rtc_write(struct rtc *rtc, u16 port, u8 value, u64 now)
 		return;
 	}
 	collect(rtc, now);
+	if (rtc->index == REG_A || rtc->index == REG_B)
+		rtc->owed = 0;
 	if (is_time(rtc->index))
 		write_time(rtc, rtc->index, value, now);
 	else if (rtc->index == REG_A)
@@ -376,8 +394,12 @@ void rtc_write(struct rtc *rtc, u16 port, u8 value, u64 now)
 
 void rtc_tick(struct rtc *rtc, u64 now)
 {
+	u64 periods;
+
 	if (likely(now < rtc->deadline))
 		return;
-	collect(rtc, now);
+	periods = collect(rtc, now);
+	if (rtc->catch_up && (rtc->cmos[REG_B] & B_PIE) && periods)
+		rtc->owed = clock_owe(rtc->owed, periods - 1);
 	update(rtc, now);
 }

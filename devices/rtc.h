@@ -30,10 +30,12 @@ struct rtc {
 	u64 checked_second;	/* Unix second up to which update and alarm flags are known */
 	u64 checked_tick;	/* tick of 32768 Hz up to which the periodic flag is known */
 	u64 deadline;
+	u32 owed;		/* periodic interrupts that the host missed and that are yet to be given */
+	bool catch_up;		/* are missed ones owed, or merged? */
 	struct irq_out irq;
 };
 
-/* At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in
+/* Missed periodic interrupts are merged. At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in
  * bytes, as firmware would leave it in CMOS. */
 void rtc_init(struct rtc *rtc, struct irq_out irq, u64 unix_seconds, u64 below_4g, u64 above_4g,
 	      unsigned nr_cpus, u64 now);

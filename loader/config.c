@@ -165,6 +165,15 @@ static void take_largepages(struct reading *r, struct text value)
 		       shown(value), value.at);
 }
 
+static void take_ticks(struct reading *r, struct text value)
+{
+	if (text_is(value, "merge"))
+		r->g->merge_ticks = true;
+	else if (!text_is(value, "catch-up"))
+		refuse(r, "ticks=%.*s is unknown; write ticks=catch-up or ticks=merge",
+		       shown(value), value.at);
+}
+
 static bool parse_letters(struct text t, u8 *rights)
 {
 	u8 right;
@@ -237,10 +246,11 @@ static const struct key keys[] = {
 	{ "paging", take_paging },
 	{ "rights", take_rights },
 	{ "largepages", take_largepages },
+	{ "ticks", take_ticks },
 	{ "cmdline", take_cmdline },
 };
 
-#define KNOWN_KEYS "mem, cpus, rights, paging, largepages, cmdline"
+#define KNOWN_KEYS "mem, cpus, rights, paging, largepages, ticks, cmdline"
 
 static void take_key(struct reading *r, struct text name, struct text value)
 {

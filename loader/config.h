@@ -3,7 +3,8 @@
  * What the command lines of GRUB's modules say about the guests:
  *
  *   guest=NAME,kernel[,mem=256M][,cpus=1][,rights=BASE+SIZE:rwsu[;BASE+SIZE:...]]
- *        [,paging=auto|nested][,largepages=on|off][,cmdline=TEXT]
+ *        [,paging=auto|nested][,largepages=on|off][,ticks=catch-up|merge]
+ *        [,cmdline=TEXT]
  *   guest=NAME,initrd
  *
  * cmdline is the last key and may hold spaces and commas. Words before guest= (the file's name)
@@ -39,6 +40,7 @@ struct guest_config {
 	int kernel, initrd;		/* indices of modules, -1: none */
 	enum guest_paging paging;
 	bool small_pages;		/* largepages=off */
+	bool merge_ticks;		/* ticks=merge */
 	unsigned nr_rights;
 	struct config_rights rights[CONFIG_MAX_RIGHTS];
 	char cmdline[CONFIG_CMDLINE_SIZE];

@@ -314,6 +314,7 @@ struct vm *vm_create(const struct vm_config *config)
 		.memory_above_4g = config->memory_above_4g,
 		.nr_vcpus = vm->nr_vcpus,
 		.unix_time = config->unix_time,
+		.merge_ticks = config->merge_ticks,
 		.ops = &board_ops,
 		.ctx = vm,
 	});

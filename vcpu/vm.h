@@ -81,6 +81,7 @@ struct vm_config {
 	bool sole;		/* the only guest: its console output goes out as it comes, without its name */
 	u64 memory_below_4g, memory_above_4g;	/* in bytes; the caller adds the slots */
 	u64 unix_time;				/* of the guest's RTC at its start, in seconds */
+	bool merge_ticks;			/* board.h */
 	unsigned mmu_frames;			/* limit of frames for page tables */
 	bool small_pages;			/* its memory is mapped in 4 KiB pages only */
 };

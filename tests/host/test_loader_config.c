@@ -43,13 +43,14 @@ static void test_defaults(void **state)
 	assert_int_equal(config.guest[0].initrd, -1);
 	assert_int_equal(config.guest[0].paging, PAGING_AUTO);
 	assert_false(config.guest[0].small_pages);
+	assert_false(config.guest[0].merge_ticks);
 	assert_int_equal(config.guest[0].nr_rights, 0);
 }
 
 static void test_everything(void **state)
 {
 	PARSE("/boot/initrd guest=g-1.x,initrd",
-	      "/boot/k=1 guest=g-1.x,kernel,mem=0x10M,cpus=4,paging=nested,largepages=off,"
+	      "/boot/k=1 guest=g-1.x,kernel,mem=0x10M,cpus=4,paging=nested,largepages=off,ticks=merge,"
 	      "rights=1M+4K:r--u;0x200000+8192:-,cmdline=quiet mem=3,guest=b,kernel a=b");
 	assert_int_equal(config.nr_guests, 1);
 	assert_string_equal(config.guest[0].fault, "");
@@ -59,6 +60,7 @@ static void test_everything(void **state)
 	assert_int_equal(config.guest[0].cpus, 4);
 	assert_int_equal(config.guest[0].paging, PAGING_NESTED);
 	assert_true(config.guest[0].small_pages);
+	assert_true(config.guest[0].merge_ticks);
 	assert_int_equal(config.guest[0].nr_rights, 2);
 	assert_int_equal(config.guest[0].rights[0].base.v, 0x100000);
 	assert_int_equal(config.guest[0].rights[0].size, 0x1000);
@@ -106,6 +108,7 @@ static void test_faults(void **state)
 		{ ",cpus=two", "cpus=two" },
 		{ ",paging=shadow", "paging=shadow is unknown" },
 		{ ",largepages=no", "largepages=no is unknown" },
+		{ ",ticks=slew", "ticks=slew is unknown" },
 		{ ",memory=5", "\"memory\" is an unknown key" },
 		{ ",cmdline", "\"cmdline\" is not KEY=VALUE" },
 		{ ",,", "not KEY=VALUE" },
