@@ -25,6 +25,30 @@ $(HOST_TESTS): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BU
 HOST_LIBS_test_emulate := -lcapstone -lunicorn
 HOST_LIBS_test_decode := -lcapstone
 
+# Fuzz targets: tests/fuzz/fuzz_*.c, each with the pure rooms, by clang's libFuzzer with sanitizers.
+FUZZ_CC      ?= clang
+FUZZ_CFLAGS  := -std=gnu11 -O1 -g -I. -fno-omit-frame-pointer -fno-sanitize-recover=all \
+                $(filter-out -Werror,$(WARNINGS))
+FUZZ_BUILD   := $(BUILD)/fuzz
+FUZZ_OBJS    := $(HOST_PURE:%.c=$(FUZZ_BUILD)/%.o) $(FUZZ_BUILD)/tests/host/support.o
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 30
+
+$(FUZZ_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(FUZZ_TARGETS): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_OBJS)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^
+
+# Each for FUZZ_SECONDS, one after the other. One alone, for as long as you like:
+# make build/fuzz/fuzz_NAME && build/fuzz/fuzz_NAME
+fuzz:
+	@tools/setup fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ_TARGETS)
+	@for t in $(FUZZ_TARGETS); do mkdir -p $$t.corpus; echo "== $$t"; \
+		$$t -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$t. $$t.corpus || exit 1; done
+
 # One host test: make build/host/test_NAME && build/host/test_NAME
 test-host: $(HOST_TESTS)
 	@for t in $(HOST_TESTS); do echo "== $$t"; timeout 120 $$t || exit 1; done
@@ -37,11 +61,23 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) test-built
 	@JOBS=$(JOBS) CROSS_COMPILE=$(CROSS_COMPILE) tests/run_all.py $(HOST_TESTS)
 
+# What takes longer, by parts: tests/parts.py. PART=list tells which; PART=auto chooses by what changed
+# since BASE (a commit).
+PART ?= list
+
+test-long:
+	@case "$(PART)" in list) ;; *) tools/setup test && \
+		$(MAKE) --no-print-directory -j$(JOBS) test-built ;; esac
+	@JOBS=$(JOBS) CROSS_COMPILE=$(CROSS_COMPILE) tests/run_all.py --part $(PART)
+
+reliability:
+	@tests/reliability.py
+
 test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS)
 
 check:
 	@tests/check_floors.py
 
-.PRECIOUS: $(HOST_BUILD)/%.o
-.PHONY: test-host test test-built check
--include $(HOST_OBJS:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))
+.PRECIOUS: $(HOST_BUILD)/%.o $(FUZZ_BUILD)/%.o
+.PHONY: test-host test test-long test-built reliability check fuzz
+-include $(FUZZ_OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))

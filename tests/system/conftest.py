@@ -11,6 +11,9 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+import figures  # noqa: E402  (it stands above the system tests)
+import parts  # noqa: E402
 RUN = os.path.join(ROOT, "tools", "run")
 DEBIAN = "kernel=build/guest/vmlinuz,initrd=build/guest/initrd.gz"
 PROMPT = "guest# $"
@@ -105,6 +108,35 @@ class Monitor:
         assert kind == b"P6"
         width, height = map(int, size.split())
         return width, height, pixels
+
+
+@pytest.fixture(name="figure")
+def figure_fixture():
+    """figure(id, text) keeps what was measured for `make reliability`."""
+    return figures.keep
+
+
+# Parts of make test-long: without --part those tests run that no part claims.
+
+def pytest_addoption(parser):
+    parser.addoption("--part", choices=sorted(parts.PARTS), help="only the tests of this part")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "part(name): runs in this part of make test-long only")
+
+
+def pytest_collection_modifyitems(config, items):
+    chosen = config.getoption("--part")
+    kept = [item for item in items if part_of(item) == chosen]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def part_of(item):
+    mark = item.get_closest_marker("part")
+    assert not mark or mark.args[0] in parts.PARTS, f"{item.nodeid}: no such part"
+    return mark.args[0] if mark else None
 
 
 # Progress: one line for each test, from the process that hears of all of them.

@@ -96,11 +96,12 @@ def test_bare(name):
 
 
 @pytest.mark.parametrize("name", GUESTS)
-def test_plinth(name):
+def test_plinth(name, figure):
     """Under Plinth it passes, and prints the same values."""
     result = run_guest(name)
     tap = Tap(result.output)
     assert tap.complete and not tap.failed and result.status == 1, (tap.failed, tap.twice, result)
+    figure(f"tap-{name}", str(len(tap.values)))
     bare = Tap(run_guest(name, "--bare").output)
     assert not list(compare(bare.values, tap.values, differences(name))), result
 

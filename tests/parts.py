@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Which test runs where: the one table. `make test` runs each behaviour once, on its cheapest
+machine: the checks, every host test, and the system tests that no part claims. A part of `make
+test-long PART=NAME` is what takes longer than that; it ends within 30 minutes on two cores.
+
+A system test belongs to a part by `@pytest.mark.part("NAME")`. A host test that can do more than its
+share in `make test` reads the environment variable that stands here. tests/fuzz/ is the part fuzz."""
+
+# NAME: (what it proves, steps, the paths whose change chooses it for PART=auto)
+#   "system": the system tests marked with NAME
+#   "host TEST VARIABLE=VALUE…": a host test with more to do
+#   "fuzz SECONDS": every fuzz target for so long
+#   "coverage": the host tests' branch coverage of the pure rooms
+PARTS = {
+    "fuzz": ("no input breaks a parser, a walk, the emulator or a device",
+             ["fuzz 150"],
+             ("tests/fuzz/", "loader/", "devices/", "mm/", "lib/")),
+    "boots": ("a thousand boots in a row, and boots under load",
+              ["system"],
+              ("boot/", "arch/", "console/", "tools/", "linker.ld")),
+    "guests": ("every test kernel on every machine, and what takes them longer",
+               ["system"],
+               ("guests/", "vcpu/", "include/")),
+    "coverage": ("how much of the pure rooms the host tests reach",
+                 ["coverage"],
+                 ("tests/host/", "Makefile")),
+}
+DEFAULT = "boots"       # of PART=auto, where nothing that changed belongs to a part
+
+
+def choose(changed):
+    """The part that most of the changed files belong to."""
+    score = {name: sum(path.startswith(paths) for path in changed)
+             for name, (_, _, paths) in PARTS.items()}
+    best = max(score, key=score.get)
+    return best if score[best] else DEFAULT
