@@ -4,6 +4,7 @@
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid msr hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
+TAP_GUESTS   += access
 OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
 GUEST_BUILD  := $(BUILD)/guests
@@ -13,6 +14,7 @@ GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -
 GUEST_64     := -mno-red-zone -mcmodel=small
 GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start stubs guest tap paging acpi)
 GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 stubs guest32 tap)
+ACCESS_LIB   := accesses access_kinds access_model
 GUEST_LD     := $(LD) -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segments \
                 -T guests/lib/link.ld
 
@@ -43,11 +45,15 @@ $(GUEST_BUILD)/%.o: guests/%.S
 
 $(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB_32) \
 		guests/lib/link.ld
-	$(GUEST_LD) -m elf_i386 -o $@ $(GUEST_LIB_32) $<
+	$(GUEST_LD) -m elf_i386 -o $@ $(GUEST_LIB_32) $(GUEST_EXTRA) $<
+
+# What only some kernels are linked with, in front of the rule that links them.
+$(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
+$(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
 
 # The 64-bit program goes into an ELF32 file: what QEMU's -kernel takes.
 $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) guests/lib/link.ld
-	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_LIB) $<
+	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_LIB) $(GUEST_EXTRA) $<
 	$(OBJCOPY) -O elf32-i386 $@.64 $@
 
 .PRECIOUS: $(GUEST_BUILD)/%.o $(GUEST_BUILD)/lib/%.o $(GUEST_BUILD)/lib32/%.o

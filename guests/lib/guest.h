@@ -66,7 +66,7 @@ extern u64 gdt[];
 
 int guest_try(void (*f)(void *arg), void *arg);
 /* Runs at CPL 3 until an exception; only inside guest_try(). */
-_Noreturn void guest_user(u64 rip, u64 rsp, u64 rflags, u64 rdi);
+_Noreturn void guest_user(word ip, word sp, word flags, word di);
 
 /* A handler returns to what was interrupted. NULL: none. */
 void set_handler(unsigned vector, void (*handler)(struct frame *f));
