@@ -30,8 +30,7 @@ static unsigned send_lowest(struct lapic *lapics, unsigned count, const struct a
 	}
 	if (!best)
 		return 0;
-	lapic_receive(best, m);
-	return 1;
+	return lapic_receive(best, m);
 }
 
 unsigned apic_bus_send(struct lapic *lapics, unsigned count, const struct apic_message *message)
@@ -40,11 +39,8 @@ unsigned apic_bus_send(struct lapic *lapics, unsigned count, const struct apic_m
 
 	if (message->delivery == APIC_LOWEST)
 		return send_lowest(lapics, count, message);
-	for (unsigned i = 0; i < count; i++) {
-		if (!is_target(&lapics[i], message))
-			continue;
-		lapic_receive(&lapics[i], message);
-		taken++;
-	}
+	for (unsigned i = 0; i < count; i++)
+		if (is_target(&lapics[i], message))
+			taken += lapic_receive(&lapics[i], message);
 	return taken;
 }

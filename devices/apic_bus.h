@@ -23,6 +23,6 @@ struct apic_message {
 
 /*
  * Hand `message` to its targets among `count` LAPICs; of the lowest-priority delivery mode to the
- * one that is least busy, the first of equals. Returns the number of LAPICs that took it.
+ * one that is least busy, the first of equals. Returns the number of LAPICs that accepted it.
  */
 unsigned apic_bus_send(struct lapic *lapics, unsigned count, const struct apic_message *message);

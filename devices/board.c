@@ -73,11 +73,11 @@ static void set_intr(void *ctx, unsigned line, bool level)
 	}
 }
 
-static void send_message(void *ctx, const struct apic_message *message)
+static unsigned send_message(void *ctx, const struct apic_message *message)
 {
 	struct board *board = ctx;
 
-	apic_bus_send(board->lapic, board->nr_vcpus, message);
+	return apic_bus_send(board->lapic, board->nr_vcpus, message);
 }
 
 static void end_of_interrupt(void *ctx, u8 vector)
@@ -212,6 +212,14 @@ static inline void interrupt_ended(struct board *board, u64 now)
 {
 	if (unlikely(board->pit.owed))
 		pay_tick(board, now);
+}
+
+/* After a write to an APIC. */
+static void apic_written(struct board *board, u64 now)
+{
+	if (unlikely(board->ioapic.waiting))
+		ioapic_retry(&board->ioapic);
+	interrupt_ended(board, now);
 }
 
 /* ---- ports ---- */
@@ -454,7 +462,7 @@ bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned siz
 		lapic_write(lapic, at.v & ~PAGE_MASK, size, value, now);
 	else
 		ioapic_write(&board->ioapic, at.v & ~PAGE_MASK, size, value);
-	interrupt_ended(board, now);
+	apic_written(board, now);
 	spin_unlock(&board->lock);
 	return true;
 }
@@ -477,9 +485,16 @@ bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now
 
 	spin_lock(&board->lock);
 	done = lapic_wrmsr(&board->lapic[vcpu], msr, value, now);
-	interrupt_ended(board, now);
+	apic_written(board, now);
 	spin_unlock(&board->lock);
 	return done;
+}
+
+void board_tsc_changed(struct board *board, unsigned vcpu)
+{
+	spin_lock(&board->lock);
+	lapic_tsc_changed(&board->lapic[vcpu]);
+	spin_unlock(&board->lock);
 }
 
 u64 board_next_event(const struct board *board)

@@ -94,6 +94,10 @@ bool board_mmio_write(struct board *board, unsigned vcpu, gpa_t at, unsigned siz
 bool board_rdmsr(struct board *board, unsigned vcpu, u32 msr, u64 now, u64 *value);
 bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now);
 
+/* The vCPU's TSC was given another value: its timer's deadline has moved, and board_next_event()
+ * with it. */
+void board_tsc_changed(struct board *board, unsigned vcpu);
+
 /* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Takes no lock. */
 u64 board_next_event(const struct board *board);
 void board_tick(struct board *board, u64 now);

@@ -7,35 +7,57 @@
 #define ID_SHIFT	24
 #define ID_MASK		15u
 
-static void deliver(struct ioapic *ioapic, u64 entry)
+static unsigned delivery_mode(u64 entry)
+{
+	return (entry & IOAPIC_ENTRY_DELIVERY) >> APIC_DELIVERY_SHIFT;
+}
+
+/* Only fixed and lowest-priority interrupts know levels: "SMI, NMI, INIT, ExtINT: edge". */
+static bool is_level(u64 entry)
+{
+	return (entry & IOAPIC_ENTRY_LEVEL) && delivery_mode(entry) <= APIC_LOWEST;
+}
+
+/* Returns how many LAPICs accepted it. */
+static unsigned deliver(struct ioapic *ioapic, u64 entry)
 {
 	u32 dest = entry >> IOAPIC_ENTRY_DEST_SHIFT;
 	struct apic_message message = {
 		.dest = dest == 0xff ? APIC_BROADCAST : dest,
 		.source = APIC_NO_SOURCE,
 		.vector = entry & IOAPIC_ENTRY_VECTOR,
-		.delivery = (entry & IOAPIC_ENTRY_DELIVERY) >> APIC_DELIVERY_SHIFT,
+		.delivery = delivery_mode(entry),
 		.logical = entry & IOAPIC_ENTRY_LOGICAL,
-		.level = entry & IOAPIC_ENTRY_LEVEL,
+		.level = is_level(entry),
 		.assert = true,
 	};
 
-	ioapic->send(ioapic->ctx, &message);
+	return ioapic->send(ioapic->ctx, &message);
 }
 
-/* A level-triggered input that is high is delivered once, until its EOI. */
+/* A level-triggered input that is high is delivered once, until its EOI. Remote IRR says that a
+ * LAPIC has accepted it; as long as none does, it waits. */
 static void service_level(struct ioapic *ioapic, unsigned pin)
 {
-	u64 entry = ioapic->entry[pin];
+	u64 *entry = &ioapic->entry[pin];
 
-	if (!(entry & IOAPIC_ENTRY_LEVEL) || !(ioapic->lines & BIT(pin)) ||
-	    (entry & (IOAPIC_ENTRY_MASKED | IOAPIC_ENTRY_REMOTE_IRR)))
+	ioapic->waiting &= ~BIT(pin);
+	if (!is_level(*entry) || !(ioapic->lines & BIT(pin)) ||
+	    (*entry & (IOAPIC_ENTRY_MASKED | IOAPIC_ENTRY_REMOTE_IRR)))
 		return;
-	ioapic->entry[pin] |= IOAPIC_ENTRY_REMOTE_IRR;
-	deliver(ioapic, entry);
+	if (deliver(ioapic, *entry))
+		*entry |= IOAPIC_ENTRY_REMOTE_IRR;
+	else
+		ioapic->waiting |= BIT(pin);
 }
 
-void ioapic_init(struct ioapic *ioapic, void (*send)(void *, const struct apic_message *),
+void ioapic_retry(struct ioapic *ioapic)
+{
+	for (u32 left = ioapic->waiting; left; left &= left - 1)
+		service_level(ioapic, __builtin_ctz(left));
+}
+
+void ioapic_init(struct ioapic *ioapic, unsigned (*send)(void *, const struct apic_message *),
 		 void *ctx)
 {
 	*ioapic = (struct ioapic){ .send = send, .ctx = ctx };
@@ -53,7 +75,9 @@ static u32 read_window(const struct ioapic *ioapic)
 		return (u32)ioapic->id << ID_SHIFT;
 	if (ioapic->select < IOAPIC_REG_TABLE || pin >= IOAPIC_NR_PINS)
 		return 0;
-	return ioapic->entry[pin] >> (ioapic->select & 1 ? 32 : 0);
+	if (ioapic->select & 1)
+		return ioapic->entry[pin] >> 32;
+	return ioapic->entry[pin] | (ioapic->waiting & BIT(pin) ? IOAPIC_ENTRY_PENDING : 0);
 }
 
 static void write_window(struct ioapic *ioapic, u32 value)
@@ -71,7 +95,7 @@ static void write_window(struct ioapic *ioapic, u32 value)
 	else
 		next = (*entry & BITS(63, 32)) | value;
 	/* An edge-triggered input has no remote IRR: kernels clear a stuck one by that. */
-	kept = next & IOAPIC_ENTRY_LEVEL ? *entry & IOAPIC_ENTRY_REMOTE_IRR : 0;
+	kept = is_level(next) ? *entry & IOAPIC_ENTRY_REMOTE_IRR : 0;
 	*entry = (next & ENTRY_WRITABLE) | kept;
 	service_level(ioapic, pin);
 }
@@ -102,7 +126,7 @@ void ioapic_set_pin(struct ioapic *ioapic, unsigned pin, bool level)
 	bool rises = level && !(ioapic->lines & BIT(pin));
 
 	ioapic->lines = level ? ioapic->lines | BIT(pin) : ioapic->lines & ~BIT(pin);
-	if (entry & IOAPIC_ENTRY_LEVEL)
+	if (is_level(entry))
 		service_level(ioapic, pin);
 	else if (rises && !(entry & IOAPIC_ENTRY_MASKED))
 		deliver(ioapic, entry);

@@ -201,13 +201,14 @@ bool lapic_matches(const struct lapic *lapic, u32 dest, bool logical)
 	return logical ? matches_logical(lapic, dest) : dest == lapic->index;
 }
 
-void lapic_receive(struct lapic *lapic, const struct apic_message *message)
+bool lapic_receive(struct lapic *lapic, const struct apic_message *message)
 {
 	switch (message->delivery) {
 	case APIC_FIXED:
 	case APIC_LOWEST:
-		if (lapic_is_software_enabled(lapic))
-			receive_fixed(lapic, message->vector, message->level);
+		if (!lapic_is_software_enabled(lapic))
+			return false;
+		receive_fixed(lapic, message->vector, message->level);
 		break;
 	case APIC_INIT:
 		lapic_reset(lapic);
@@ -220,6 +221,7 @@ void lapic_receive(struct lapic *lapic, const struct apic_message *message)
 	default:	/* SMI: there is none; ExtINT and the rest: reserved */
 		break;
 	}
+	return true;
 }
 
 void lapic_set_lint(struct lapic *lapic, unsigned pin, bool level)
@@ -237,6 +239,12 @@ void lapic_tick(struct lapic *lapic, u64 now)
 {
 	if (unlikely(now >= lapic->timer_at) && lapic_timer_expire(lapic, now))
 		fire_lvt(lapic, LVT_TIMER);
+}
+
+void lapic_tsc_changed(struct lapic *lapic)
+{
+	if (lapic->tsc_deadline)
+		lapic_timer_deadline(lapic, lapic->tsc_deadline);
 }
 
 /* An interrupt has ended. If it was the timer's, the next owed one follows. */
@@ -402,6 +410,12 @@ static bool read_register(const struct lapic *lapic, u32 offset, u64 now, u32 *v
 	return true;
 }
 
+static bool is_read_only(u32 offset)
+{
+	return (offset >= APIC_ISR && offset < APIC_ESR) || offset == APIC_VERSION ||
+	       offset == APIC_PPR || offset == APIC_TIMER_CURRENT;
+}
+
 /* Likewise for writing. Values were checked where the mode demands it. */
 static bool write_register(struct lapic *lapic, u32 offset, u32 value, u64 now)
 {
@@ -483,9 +497,11 @@ void lapic_write(struct lapic *lapic, u32 offset, unsigned size, u64 value, u64 
 		lapic->dfr = value | DFR_FIXED;
 		break;
 	case APIC_ID:	/* read only, as in processors of today */
+	case APIC_APR:
+	case APIC_RRD:
 		break;
 	default:
-		if (!write_register(lapic, offset, value, now))
+		if (!is_read_only(offset) && !write_register(lapic, offset, value, now))
 			raise_error(lapic, APIC_ESR_REGISTER);
 	}
 }

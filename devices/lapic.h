@@ -21,8 +21,8 @@ struct vector_set {
 #define LAPIC_NO_PAGE	BIT(63)		/* beyond every physical address */
 
 struct lapic_ops {
-	/* A message leaves for other APICs, or for this one. */
-	void (*send)(void *ctx, const struct apic_message *message);
+	/* A message leaves for other APICs, or for this one. Returns how many accepted it. */
+	unsigned (*send)(void *ctx, const struct apic_message *message);
 	/* End of a level-triggered interrupt: the IOAPICs want to know. */
 	void (*eoi)(void *ctx, u8 vector);
 	/* What the vCPU would see may have changed. */
@@ -73,12 +73,18 @@ void lapic_write(struct lapic *lapic, u32 offset, unsigned size, u64 value, u64 
 bool lapic_rdmsr(struct lapic *lapic, u32 msr, u64 now, u64 *value);
 bool lapic_wrmsr(struct lapic *lapic, u32 msr, u64 value, u64 now);
 
-/* A message or a pin's level from outside. */
-void lapic_receive(struct lapic *lapic, const struct apic_message *message);
+/* A message from outside; false: not accepted, as the APIC is off in software. (One with an illegal
+ * vector is accepted, to become an error.) */
+bool lapic_receive(struct lapic *lapic, const struct apic_message *message);
+
+/* A pin's level. */
 void lapic_set_lint(struct lapic *lapic, unsigned pin, bool level);
 
 /* Does it belong to the destination? False for an APIC that is off. */
 bool lapic_matches(const struct lapic *lapic, u32 dest, bool logical);
+
+/* The vCPU's TSC was given another value: an armed deadline comes at another time. */
+void lapic_tsc_changed(struct lapic *lapic);
 
 /* The interrupt of `vector` goes from IRR to ISR: it is being delivered. */
 void lapic_accept(struct lapic *lapic, unsigned vector);

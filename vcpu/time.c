@@ -27,7 +27,8 @@ u64 vcpu_tsc(const struct vcpu *v)
 void vcpu_set_tsc(struct vcpu *v, u64 value)
 {
 	v->l0.tsc_offset = value - rdtsc();
-	vcpu_request(v, REQUEST_CONTROLS);
+	board_tsc_changed(&v->vm->board, v->index);
+	vcpu_request(v, REQUEST_CONTROLS | REQUEST_TIMER);
 }
 
 /* Sets this CPU's timer, if what the devices wait for has changed: to that, or to the next try at

@@ -310,6 +310,38 @@ static void test_extint(void **state)
 	out(0x20, 1, 0x20);
 }
 
+/* A level-triggered interrupt for an APIC that is off waits until it is switched on, by whichever
+ * register. */
+static void test_ioapic_waits(void **state)
+{
+	gpa_t select = GPA(0xfec00000), window = GPA(0xfec00010);
+
+	setup();
+	board_mmio_write(&board, 0, select, 4, 0x19, 0);
+	board_mmio_write(&board, 0, window, 4, 1u << 24, 0);
+	board_mmio_write(&board, 0, select, 4, 0x18, 0);
+	board_mmio_write(&board, 0, window, 4, 0x8044, 0);
+	out(0x3f9, 1, 0x01);
+	assert_true(board_console_input(&board, 'k', 0));
+	assert_false(board_interrupt_pending(&board, 1));
+	board_mmio_write(&board, 1, GPA(0xfee000f0), 4, 0x1ff, 0);
+	assert_int_equal(board_interrupt_accept(&board, 1), 0x44);
+	/* And in x2APIC mode, after having been off. */
+	setup();
+	assert_true(board_wrmsr(&board, 1, 0x1b, 0xfee00000, 0));
+	board_mmio_write(&board, 0, select, 4, 0x19, 0);
+	board_mmio_write(&board, 0, window, 4, 1u << 24, 0);
+	board_mmio_write(&board, 0, select, 4, 0x18, 0);
+	board_mmio_write(&board, 0, window, 4, 0x8044, 0);
+	out(0x3f9, 1, 0x01);
+	assert_true(board_console_input(&board, 'k', 0));
+	assert_true(board_wrmsr(&board, 1, 0x1b, 0xfee00800, 0));
+	assert_true(board_wrmsr(&board, 1, 0x1b, 0xfee00c00, 0));
+	assert_int_equal(board_interrupt_accept(&board, 1), -1);
+	assert_true(board_wrmsr(&board, 1, 0x80f, 0x1ff, 0));
+	assert_int_equal(board_interrupt_accept(&board, 1), 0x44);
+}
+
 /* The I/O APIC's way, to the second vCPU: the UART's IRQ 4, then EOI. */
 static void test_ioapic_path(void **state)
 {
@@ -435,8 +467,8 @@ int main(void)
 		cmocka_unit_test(test_debug_ports), cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_i8042), cmocka_unit_test(test_pci), cmocka_unit_test(test_fwcfg),
 		cmocka_unit_test(test_pm), cmocka_unit_test(test_extint),
-		cmocka_unit_test(test_ioapic_path), cmocka_unit_test(test_apic_page),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_ioapic_path), cmocka_unit_test(test_ioapic_waits),
+		cmocka_unit_test(test_apic_page), cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests_name("board", tests, NULL, NULL);

@@ -15,9 +15,9 @@ static struct lapic apic[NR];
 static struct ioapic ioapic;
 static unsigned kicks, nmis[NR], inits[NR], sipis[NR], sipi_vector;
 
-static void send(void *ctx, const struct apic_message *message)
+static unsigned send(void *ctx, const struct apic_message *message)
 {
-	apic_bus_send(apic, NR, message);
+	return apic_bus_send(apic, NR, message);
 }
 
 static void eoi(void *ctx, u8 vector)
@@ -38,10 +38,12 @@ static void event(void *ctx, u32 index, enum apic_delivery delivery, u8 vector)
 	sipi_vector = vector;
 }
 
-/* A TSC of 2 GHz. */
+/* A TSC of 2 GHz that read `tsc_ahead` at time 0. */
+static u64 tsc_ahead;
+
 static u64 tsc_to_ns(void *ctx, u32 index, u64 tsc)
 {
-	return tsc / 2;
+	return tsc < tsc_ahead ? 0 : (tsc - tsc_ahead) / 2;
 }
 
 static const struct lapic_ops ops = { send, eoi, kick, event, tsc_to_ns };
@@ -49,6 +51,7 @@ static const struct lapic_ops ops = { send, eoi, kick, event, tsc_to_ns };
 static void setup(void)
 {
 	kicks = 0;
+	tsc_ahead = 0;
 	memset(nmis, 0, sizeof(nmis));
 	memset(inits, 0, sizeof(inits));
 	memset(sipis, 0, sizeof(sipis));
@@ -579,6 +582,103 @@ static void test_ioapic_level(void **state)
 	assert_int_equal(io_read(0x22), 0x18061);
 }
 
+/* 82093AA, "Remote IRR": "set to 1 when local APIC(s) accept the level interrupt"; "Delivery Status":
+ * 1 is "Send Pending", while they don't. */
+static void test_ioapic_not_accepted(void **state)
+{
+	setup();
+	lapic_write(&apic[4], 0xf0, 4, 0xff, 0);	/* off in software */
+	io_write(0x23, 4u << 24);
+	io_write(0x22, 0x08061);
+	ioapic_set_pin(&ioapic, 9, true);
+	assert_int_equal(io_read(0x22), 0x09061);
+	ioapic_retry(&ioapic);
+	assert_int_equal(io_read(0x22), 0x09061);
+	wr(4, 0xf0, 0x1ff);
+	ioapic_retry(&ioapic);
+	assert_int_equal(io_read(0x22), 0x0c061);
+	assert_int_equal(vector_set_highest(&apic[4].irr), 0x61);
+	lapic_accept(&apic[4], 0x61);
+	wr(4, 0xb0, 0);					/* still high: again */
+	assert_int_equal(vector_set_highest(&apic[4].irr), 0x61);
+	lapic_accept(&apic[4], 0x61);
+	ioapic_set_pin(&ioapic, 9, false);
+	wr(4, 0xb0, 0);
+	/* The line falls, or the pin is masked, before somebody accepts it. */
+	io_write(0x23, 77u << 24);
+	ioapic_set_pin(&ioapic, 9, true);
+	assert_int_equal(io_read(0x22), 0x09061);
+	ioapic_set_pin(&ioapic, 9, false);
+	assert_int_equal(io_read(0x22), 0x08061);
+	ioapic_set_pin(&ioapic, 9, true);
+	io_write(0x22, 0x18061);
+	assert_int_equal(io_read(0x22), 0x18061);
+	io_write(0x23, 4u << 24);
+	ioapic_retry(&ioapic);
+	assert_int_equal(vector_set_highest(&apic[4].irr), -1);
+}
+
+/* NMI "is treated as an edge triggered interrupt even if it is programmed as level". */
+static void test_ioapic_level_nmi(void **state)
+{
+	setup();
+	io_write(0x23, 0);
+	io_write(0x22, 0x08400);
+	for (unsigned n = 1; n <= 3; n++) {
+		ioapic_set_pin(&ioapic, 9, true);
+		ioapic_set_pin(&ioapic, 9, true);
+		assert_int_equal(nmis[0], n);
+		assert_int_equal(io_read(0x22), 0x08400);
+		ioapic_set_pin(&ioapic, 9, false);
+	}
+}
+
+/* "An access to a reserved register" is one that "is not implemented": read-only ones aren't that. */
+static void test_read_only(void **state)
+{
+	static const u32 read_only[] = { 0x20, 0x30, 0x90, 0xa0, 0xc0, 0x100, 0x170, 0x180, 0x1f0, 0x200,
+					 0x270, 0x390 };
+	static const u32 reserved[] = { 0x00, 0x10, 0x40, 0x70, 0x290, 0x2f0, 0x3a0, 0x3d0, 0x3f0, 0x400,
+					0xff0 };
+
+	setup();
+	for (size_t i = 0; i < ARRAY_SIZE(read_only); i++) {
+		u32 before = rd(1, read_only[i]);
+
+		wr(1, read_only[i], ~before);
+		assert_int_equal(rd(1, read_only[i]), before);
+		wr(1, 0x280, 0);
+		assert_int_equal(rd(1, 0x280), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		wr(1, reserved[i], 5);
+		wr(1, 0x280, 0);
+		assert_int_equal(rd(1, 0x280), 0x80);
+		assert_int_equal(rd(1, reserved[i]), 0);
+		wr(1, 0x280, 0);
+		assert_int_equal(rd(1, 0x280), 0x80);
+		wr(1, 0x280, 0);
+	}
+}
+
+/* The TSC is set while a deadline is armed: what counts is the TSC. */
+static void test_tsc_moves(void **state)
+{
+	setup();
+	wr(1, 0x320, 0x40052);
+	assert_true(lapic_wrmsr(&apic[1], 0x6e0, 5000, 0));
+	assert_int_equal(lapic_next_event(&apic[1]), 2500);
+	tsc_ahead = 4000;
+	lapic_tsc_changed(&apic[1]);
+	assert_int_equal(lapic_next_event(&apic[1]), 500);
+	tsc_ahead = 6000;
+	lapic_tsc_changed(&apic[1]);
+	lapic_tick(&apic[1], 1);
+	assert_int_equal(take(0x52), 2);
+	lapic_tsc_changed(&apic[1]);		/* nothing is armed any more */
+	assert_int_equal(lapic_next_event(&apic[1]), CLOCK_NEVER);
+}
+
 /* The slow way to find the highest vector, for comparison. */
 static int highest(unsigned i, u32 at)
 {
@@ -651,6 +751,8 @@ int main(void)
 		cmocka_unit_test(test_base_transitions), cmocka_unit_test(test_x2apic),
 		cmocka_unit_test(test_lint), cmocka_unit_test(test_ioapic_registers),
 		cmocka_unit_test(test_ioapic_edge), cmocka_unit_test(test_ioapic_level),
+		cmocka_unit_test(test_ioapic_not_accepted), cmocka_unit_test(test_ioapic_level_nmi),
+		cmocka_unit_test(test_read_only), cmocka_unit_test(test_tsc_moves),
 		cmocka_unit_test(test_random),
 	};
 
