@@ -275,6 +275,36 @@ static enum emulate_status general_protection(struct event *fault)
 	return EMULATE_FAULT;
 }
 
+/*
+ * DR7, where the CPU must not hold the guest's own; with GD set, any debug register. In the order of
+ * SDM vol. 2B, "MOV—Move to/from Debug Registers": DR4 and DR5 are no aliases with CR4.DE, GD
+ * guards all, the upper half of DR7 is reserved.
+ */
+static enum emulate_status debug_register(struct vcpu *v, const struct insn *insn,
+					  struct emulate_action *action, struct event *fault)
+{
+	ctx_need(v, CTX_DR | CTX_CR0_CR4);
+	if ((insn->reg == 4 || insn->reg == 5) && (v->cur->cr4 & CR4_DE)) {
+		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD };
+		return EMULATE_FAULT;
+	}
+	if (v->cur->dr7 & DR7_GD) {
+		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DB,
+					 .payload = DR6_BD };
+		return EMULATE_FAULT;
+	}
+	if (insn->reg != 7 && insn->reg != 5)
+		return EMULATE_UNHANDLED;
+	if (insn->op == OP_MOV_FROM_DR) {
+		action->value = v->cur->dr7;
+		return EMULATE_OK;
+	}
+	if (action->value >> 32)
+		return general_protection(fault);
+	vcpu_set_dr7(v, (action->value & ~(u64)DR7_ZERO) | DR7_FIXED);
+	return EMULATE_OK;
+}
+
 static enum emulate_status system(void *ctx, const struct insn *insn, struct emulate_action *action,
 				  struct event *fault)
 {
@@ -300,20 +330,8 @@ static enum emulate_status system(void *ctx, const struct insn *insn, struct emu
 		      (action->value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
 		return vcpu_write_cr0(v, cr0) ? EMULATE_OK : general_protection(fault);
 	case OP_MOV_FROM_DR:
-		if (insn->reg != 7 && insn->reg != 5)
-			return EMULATE_UNHANDLED;
-		ctx_need(v, CTX_DR);
-		action->value = v->cur->dr7;
-		return EMULATE_OK;
 	case OP_MOV_TO_DR:
-		if (insn->reg != 7 && insn->reg != 5)
-			return EMULATE_UNHANDLED;
-		if (action->value >> 32)
-			return general_protection(fault);
-		ctx_need(v, CTX_DR);
-		v->cur->dr7 = (action->value & ~(u64)DR7_ZERO) | DR7_FIXED;
-		ctx_dirty(v, CTX_DR);
-		return EMULATE_OK;
+		return debug_register(v, insn, action, fault);
 	case OP_INVLPG:
 		vcpu_request(v, REQUEST_FLUSH);
 		return EMULATE_OK;

@@ -8,6 +8,7 @@
 
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
+#include "vcpu/registers.h"
 #include "vcpu/time.h"
 
 void events_raise(struct vcpu *v, u8 vector)
@@ -76,6 +77,13 @@ static void deliver(struct vcpu *v, const struct event *e)
 		ctx_need(v, CTX_DR);
 		c->dr6 |= e->payload;
 		ctx_dirty(v, CTX_DR);
+	}
+	if (e->type == EVENT_EXCEPTION && e->vector == EXC_DB) {
+		/* So that the handler can use the debug registers (SDM vol. 3B, "Debug Control
+		 * Register (DR7)"). */
+		ctx_need(v, CTX_DR);
+		if (c->dr7 & DR7_GD)
+			vcpu_set_dr7(v, c->dr7 & ~(u64)DR7_GD);
 	}
 	if (c->block.sti || c->block.mov_ss) {		/* delivery ends the shadow */
 		c->block.sti = c->block.mov_ss = false;

@@ -201,6 +201,19 @@ bool vcpu_write_efer(struct vcpu *v, u64 value)
 	return true;
 }
 
+void vcpu_set_dr7(struct vcpu *v, u64 value)
+{
+	u16 accesses = value & DR7_GD ? 0xffff : DR7_ACCESSES;
+
+	ctx_need(v, CTX_DR);
+	v->cur->dr7 = value;
+	ctx_dirty(v, CTX_DR);
+	if (!v->backend->caps->dr7_clear && v->l0.dr_read != accesses) {
+		v->l0.dr_read = v->l0.dr_write = accesses;
+		vcpu_request(v, REQUEST_CONTROLS);
+	}
+}
+
 u64 vcpu_xcr0(struct vcpu *v)
 {
 	return v->vm->cpuid.xcr0 ? cpu_state_xcr0() : 0;

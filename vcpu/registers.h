@@ -19,6 +19,13 @@ u64 vcpu_read_cr(struct vcpu *v, unsigned index);
 /* WRMSR to EFER. False: #GP(0). */
 bool must_check vcpu_write_efer(struct vcpu *v, u64 value);
 
+/* The debug registers that exit where the CPU must not hold the guest's DR7: it and its alias. */
+#define DR7_ACCESSES	((u16)(BIT(5) | BIT(7)))
+
+/* What MOV to DR7 leaves there, all checks done; GD makes every access to a debug register exit,
+ * where the CPU can't be left to find it. */
+void vcpu_set_dr7(struct vcpu *v, u64 value);
+
 /* XCR0 as it is loaded in the CPU; it stays the guest's while its vCPU is on the CPU. */
 u64 vcpu_xcr0(struct vcpu *v);
 bool must_check vcpu_write_xcr(struct vcpu *v, u32 index, u64 value);

@@ -42,7 +42,7 @@ static void init_controls(struct vcpu *v)
 	 * guest has a DR7 to read and write, but no breakpoints. */
 	if (!v->backend->caps->dr7_clear) {
 		want(&v->l0, EXIT_DR_ACCESS);
-		v->l0.dr_read = v->l0.dr_write = BIT(7) | BIT(5);
+		v->l0.dr_read = v->l0.dr_write = DR7_ACCESSES;
 	}
 	v->l0.cr8 = CR8_L1_APIC;
 	v->l0.intr_gate = GATE_L2_IF;

@@ -117,6 +117,11 @@ void check_true(const char *id, bool condition)
 	print(": %s\n", condition ? "yes" : "no");
 }
 
+void tell(const char *id, u64 value)
+{
+	check(id, value, value);
+}
+
 void skip(const char *id, const char *why)
 {
 	result(true, id);

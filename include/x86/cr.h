@@ -68,11 +68,12 @@
 
 #define DR6_FIXED	0xffff0ff0ull	/* reset value: bits that read as 1 */
 #define DR6_BREAKPOINTS	0x0000000full	/* B0 to B3 */
+#define DR6_BD		0x00002000ull
 #define DR6_BS		0x00004000ull
 #define DR7_FIXED	0x00000400ull	/* reset value */
 #define DR7_ENABLES	0x000000ffull	/* L0 G0 .. L3 G3 */
 #define DR7_ZERO	0x0000d000ull	/* bits that read as 0 */
-#define DR7_GD		0x00002000ull
+#define DR7_GD		0x00002000ull	/* general detect: any access to a debug register is a #DB */
 
 #define XCR0_X87	0x1ull
 #define XCR0_SSE	0x2ull

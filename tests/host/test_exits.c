@@ -577,6 +577,61 @@ static void test_dr7_by_decoding(void **state)
 	expect_raised(EXC_GP, true, 0);
 }
 
+static void put_dr(const char *bytes, u64 dr7, u64 cr4)
+{
+	put_cr(bytes, 3);
+	fake_enter();
+	block.rip = CODE;
+	block.dr7 = dr7;
+	block.cr4 = cr4;
+	fake_leave();
+}
+
+/* SDM vol. 2B, "MOV—Move to/from Debug Registers": DR5 is DR7 unless CR4.DE makes it #UD. */
+static void test_dr5(void **state)
+{
+	set_mode(64, CODE);
+	put_dr("\x0f\x21\xe9", 0x455, block.cr4);	/* MOV RCX, DR5 */
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_RCX], 0x455);
+	put_dr("\x0f\x21\xe9", 0x455, block.cr4 | CR4_DE);
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_INJECT);
+	expect_raised(EXC_UD, false, 0);
+	put_dr("\x0f\x23\xe9", 0x455, block.cr4 | CR4_DE);
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_INJECT);
+	expect_raised(EXC_UD, false, 0);
+}
+
+/* With GD every MOV of a debug register is #DB with DR6.BD, and GD is clear in the handler. */
+static void test_general_detect(void **state)
+{
+	static const char *const moves[] = {
+		"\x0f\x21\xc1", "\x0f\x23\xd9", "\x0f\x21\xf1", "\x0f\x21\xf9", "\x0f\x23\xf9",
+	};
+
+	caps.dr7_clear = false;
+	set_mode(64, CODE);
+	v->gpr[GPR_RAX] = DR7_FIXED | DR7_GD;
+	put_cr("\x0f\x23\xf8", 3);			/* MOV DR7, RAX */
+	assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_RESUME);
+	assert_int_equal(v->l0.dr_read & v->l0.dr_write, 0xffff);
+	for (unsigned i = 0; i < ARRAY_SIZE(moves); i++) {
+		put_dr(moves[i], DR7_FIXED | DR7_GD, block.cr4);
+		v->l0.dr_read = v->l0.dr_write = 0xffff;
+		block.dr6 = DR6_FIXED;
+		assert_int_equal(dispatch(EXIT_DR_ACCESS), HANDLED_INJECT);
+		assert_int_equal(v->raised.vector, EXC_DB);
+		assert_int_equal(v->cur->rip, CODE);
+		assert_true(events_prepare(v));
+		fake_enter();
+		assert_int_equal(block.dr6, DR6_FIXED | BIT(13));
+		assert_int_equal(block.dr7, DR7_FIXED);
+		assert_int_equal(v->l0.dr_read, BIT(5) | BIT(7));
+		assert_int_equal(v->l0.dr_write, BIT(5) | BIT(7));
+		fake_leave();
+	}
+}
+
 /* LMSW sets PE but can't clear it, and reaches the low four bits only; CLTS clears TS. */
 static void test_lmsw_and_clts(void **state)
 {
@@ -850,6 +905,8 @@ int main(void)
 		TEST(test_exceptions_go_on),
 		TEST(test_cr_by_decoding),
 		TEST(test_dr7_by_decoding),
+		TEST(test_dr5),
+		TEST(test_general_detect),
 		TEST(test_lmsw_and_clts),
 		TEST(test_cr_told),
 		TEST(test_hypercalls),

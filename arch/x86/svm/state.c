@@ -156,7 +156,8 @@ static void store_rest(const struct cpu_ctx *c, struct vmcb *vmcb, u32 groups)
 	}
 	if (groups & CTX_DR) {
 		vmcb->dr6 = c->dr6;
-		vmcb->dr7 = svm_caps.dr7_clear ? c->dr7 : c->dr7 & ~DR7_ENABLES;
+		vmcb->dr7 = svm_caps.dr7_clear ? c->dr7
+					        : c->dr7 & ~(DR7_ENABLES | DR7_GD);
 		vmcb->clean &= ~(u32)VMCB_CLEAN_DRX;
 	}
 	if (groups & CTX_SYSENTER) {
