@@ -6,6 +6,7 @@
 #define CONTROL_READ_BACK	3u	/* as a channel */
 #define CONTROL_ACCESS_SHIFT	4
 #define CONTROL_BCD		0x01u
+#define CONTROL_KEPT		0x3fu	/* "exactly as written", in the status */
 #define READ_BACK_NO_COUNT	0x20u
 #define READ_BACK_NO_STATUS	0x10u
 #define STATUS_OUT		0x80u
@@ -46,23 +47,36 @@ static u32 from_bcd(u16 n)
 	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
 }
 
-/* Ticks since the counter was loaded. Loading takes the tick after the write: `start` may lie
- * ahead. */
+/* Has the count that was written, or the trigger, not reached the counter yet? That takes the tick
+ * after it. */
+static bool is_loading(const struct pit_channel *c, u64 tick)
+{
+	return c->counting && (s64)(tick - c->start) < 0;
+}
+
+/* Ticks since the counter was loaded. */
 static u64 elapsed(const struct pit_channel *c, u64 tick)
 {
 	if (c->stopped)
 		return c->stopped_at;
-	return tick > c->start ? tick - c->start : 0;
+	return is_loading(c, tick) ? 0 : tick - c->start;
 }
 
-/* A count written to a running periodic counter takes over at the end of the period. */
+/* For how long OUT is high in a period of mode 3. */
+static u32 high_half(u32 reload)
+{
+	return (reload + 1) / 2;
+}
+
+/* A count written to a running periodic counter takes over at the end of the period, in mode 3 of
+ * the half of it. */
 static void settle(struct pit_channel *c, u64 tick)
 {
 	if (!c->next_reload || !is_periodic(c) || c->stopped || tick < c->switch_at)
 		return;
-	c->start = c->switch_at;
 	c->reload = c->next_reload;
 	c->next_reload = 0;
+	c->start = c->switch_at - (c->switch_low ? high_half(c->reload) : 0);
 }
 
 /* OUT, by the timing diagrams of modes 0 to 5. */
@@ -79,31 +93,41 @@ static bool output(const struct pit_channel *c, u64 tick)
 	case 2:
 		return !c->gate || e % c->reload != c->reload - 1;
 	case 3:
-		return !c->gate || e % c->reload < (c->reload + 1) / 2;
+		return !c->gate || e % c->reload < high_half(c->reload);
 	default:
-		return e != c->reload;
+		return e != c->reload || c->strobed;
 	}
 }
 
-/* What the counter holds. In mode 3 it steps by two, twice a period. */
-static u16 count(const struct pit_channel *c, u64 tick)
+/* What the counter holds, before it is made BCD. In mode 3 it steps by two, twice a period. */
+static u32 plain_count(const struct pit_channel *c, u64 tick)
 {
 	u64 e = elapsed(c, tick);
-	u32 value, half, phase;
+	u32 half, phase;
 
-	if (!c->counting) {
-		value = c->reload;
-	} else if (c->mode == 2) {
-		value = c->reload - e % c->reload;
-	} else if (c->mode == 3) {
-		half = (c->reload + 1) / 2;
+	if (!c->counting)
+		return c->reload;
+	if (c->mode == 2)
+		return c->reload - e % c->reload;
+	if (c->mode == 3) {
+		half = high_half(c->reload);
 		phase = e % c->reload;
-		value = (c->reload & ~1u) - 2 * (phase < half ? phase : phase - half);
-	} else {
-		value = e <= c->reload ? c->reload - e : modulus(c) - (e - c->reload) % modulus(c);
+		return (c->reload & ~1u) - 2 * (phase < half ? phase : phase - half);
 	}
-	value %= modulus(c);
+	return e <= c->reload ? c->reload - e : modulus(c) - (e - c->reload) % modulus(c);
+}
+
+static u16 count(const struct pit_channel *c, u64 tick)
+{
+	u32 value = plain_count(c, tick) % modulus(c);
+
 	return c->bcd ? to_bcd(value) : value;
+}
+
+/* The tick after `tick` at which the running period ends. */
+static u64 period_end(const struct pit_channel *c, u64 tick)
+{
+	return c->start + (elapsed(c, tick) / c->reload + 1) * c->reload;
 }
 
 /* The tick after `tick` at which OUT next rises. */
@@ -113,41 +137,55 @@ static u64 next_rise(const struct pit_channel *c, u64 tick)
 
 	if (!c->counting || c->stopped)
 		return CLOCK_NEVER;
-	if (is_periodic(c))
-		return c->reload < 2 ? CLOCK_NEVER :
-		       c->start + (elapsed(c, tick) / c->reload + 1) * c->reload;
+	if (is_periodic(c)) {
+		if (c->next_reload)
+			return c->switch_at + (c->switch_low ? c->next_reload / 2 : 0);
+		/* A period of one never ends: illegal in modes 2 and 3, and harmless here. */
+		return c->reload < 2 ? CLOCK_NEVER : period_end(c, tick);
+	}
 	if (c->mode >= 4)
 		rise++;		/* the end of a strobe of one tick */
 	return rise > tick ? rise : CLOCK_NEVER;
 }
 
+/* The counter is loaded with the newest count. */
 static void restart(struct pit_channel *c, u64 tick)
 {
+	if (c->next_reload)
+		c->reload = c->next_reload;
+	c->next_reload = 0;
 	c->counting = true;
 	c->stopped = !c->gate && !is_triggered(c);
+	c->strobed = false;
 	c->stopped_at = 0;
 	c->start = tick + 1;
+}
+
+/* A new count waits, for the end of the period or for a trigger. */
+static void load_later(struct pit_channel *c, u32 value, u64 tick)
+{
+	u64 end = period_end(c, tick);
+	u64 middle = end - c->reload + high_half(c->reload);
+
+	c->next_reload = value;
+	c->switch_low = c->mode == 3 && (s64)(tick - middle) < 0;
+	c->switch_at = c->switch_low ? middle : end;
 }
 
 static void load(struct pit_channel *c, u16 written, u64 tick)
 {
 	u32 value = c->bcd ? from_bcd(written) % 10000 : written;
-	bool running = c->counting && !c->stopped;
 
 	if (!value)
 		value = modulus(c);
 	c->armed = true;
-	if (running && (is_periodic(c) || is_triggered(c))) {
+	if (!c->counting || is_loading(c, tick))
+		c->reload = value;
+	else if (is_periodic(c) || is_triggered(c))
+		load_later(c, value, tick);
+	else
 		c->next_reload = value;
-		c->switch_at = is_periodic(c) ? next_rise(c, tick) : CLOCK_NEVER;
-		/* A period of one never ends: illegal in modes 2 and 3, and harmless here. */
-		if (is_periodic(c) && c->switch_at == CLOCK_NEVER)
-			c->switch_at = tick + 1;
-		return;
-	}
-	c->reload = value;
-	c->next_reload = 0;
-	if (!is_triggered(c))
+	if ((!c->counting && !is_triggered(c)) || c->mode == 0 || c->mode == 4)
 		restart(c, tick);
 }
 
@@ -160,37 +198,47 @@ static void write_count(struct pit_channel *c, u8 value, u64 tick)
 	} else if (!c->write_high) {
 		c->write_low = value;
 		c->write_high = true;
-		if (c->mode == 0)	/* the first byte stops the count */
+		if (c->mode == 0 && c->counting) {	/* the first byte stops the count */
+			c->reload = plain_count(c, tick);
 			c->counting = false;
+		}
 	} else {
 		c->write_high = false;
 		load(c, value << 8 | c->write_low, tick);
 	}
 }
 
-static void set_gate(struct pit_channel *c, bool level, u64 tick)
+static void gate_rises(struct pit_channel *c, u64 tick)
 {
-	bool rises = level && !c->gate, falls = !level && c->gate;
+	if ((is_triggered(c) && c->armed) || (is_periodic(c) && c->counting)) {
+		restart(c, tick);
+	} else if (c->counting && c->stopped) {
+		c->stopped = false;
+		if (!is_loading(c, tick))
+			c->start = tick - c->stopped_at;
+	}
+}
+
+static void gate_falls(struct pit_channel *c, u64 tick)
+{
 	u64 e = elapsed(c, tick);
 
+	if (!c->counting || is_triggered(c))
+		return;
+	c->stopped = true;
+	c->stopped_at = e;
+	c->strobed = c->strobed || e >= c->reload;
+}
+
+static void set_gate(struct pit_channel *c, bool level, u64 tick)
+{
+	bool before = c->gate;
+
 	c->gate = level;
-	if (rises && is_triggered(c) && c->armed) {
-		if (c->next_reload)
-			c->reload = c->next_reload;
-		c->next_reload = 0;
-		restart(c, tick);
-	} else if (rises && is_periodic(c) && c->counting) {
-		restart(c, tick);
-	} else if (rises && c->counting && c->stopped) {
-		c->stopped = false;
-		c->start = tick - e;
-	} else if (falls && c->counting && !is_triggered(c)) {
-		if (c->next_reload)
-			c->reload = c->next_reload;
-		c->next_reload = 0;
-		c->stopped = true;
-		c->stopped_at = e;
-	}
+	if (level && !before)
+		gate_rises(c, tick);
+	else if (!level && before)
+		gate_falls(c, tick);
 }
 
 static void latch_count(struct pit_channel *c, u64 tick)
@@ -203,13 +251,13 @@ static void latch_count(struct pit_channel *c, u64 tick)
 
 static void latch_status(struct pit_channel *c, u64 tick)
 {
-	bool null = !c->counting || c->next_reload || (!c->stopped && tick < c->start);
+	bool null = !c->armed || c->next_reload || is_loading(c, tick) ||
+		    (is_triggered(c) && !c->counting);
 
 	if (c->status_latched)
 		return;
 	c->status_latched = true;
-	c->status = (output(c, tick) ? STATUS_OUT : 0) | (null ? STATUS_NULL : 0) |
-		    c->access << CONTROL_ACCESS_SHIFT | c->mode << 1 | c->bcd;
+	c->status = (output(c, tick) ? STATUS_OUT : 0) | (null ? STATUS_NULL : 0) | c->control;
 }
 
 static void read_back(struct pit *pit, u8 value, u64 tick)
@@ -247,6 +295,7 @@ static void write_control(struct pit *pit, u8 value, u64 tick)
 	if (c == pit->channel)
 		forget_owed(pit);
 	*c = (struct pit_channel){
+		.control = value & CONTROL_KEPT,
 		.mode = mode > 5 ? mode - 4 : mode,	/* 6 and 7 are 2 and 3 */
 		.access = value >> CONTROL_ACCESS_SHIFT & 3,
 		.bcd = value & CONTROL_BCD,
@@ -294,7 +343,7 @@ void pit_init(struct pit *pit, struct irq_out irq, u64 now)
 	*pit = (struct pit){ .irq = irq, .next_rise = CLOCK_NEVER, .deadline = CLOCK_NEVER };
 	for (unsigned i = 0; i < 3; i++)
 		pit->channel[i] = (struct pit_channel){
-			.mode = 3, .access = ACCESS_BOTH, .gate = i < 2, .reload = 65536,
+			.control = 0x36, .mode = 3, .access = ACCESS_BOTH, .gate = i < 2, .reload = 65536,
 		};
 	restart(&pit->channel[0], clock_ticks(now, PIT_HZ));
 	update(pit, clock_ticks(now, PIT_HZ));

@@ -16,12 +16,14 @@
 #define PIT_PORT_B	0x61u
 
 struct pit_channel {
+	u8 control;		/* the control word's low six bits, as written */
 	u8 mode;		/* 0-5 */
 	u8 access;		/* 1 low byte, 2 high byte, 3 low then high */
 	bool bcd, gate;
 	bool counting;		/* has a count and, in modes 1 and 5, was triggered */
 	bool armed;		/* has a count */
 	bool stopped;		/* by the gate, `stopped_at` ticks after the start */
+	bool strobed;		/* in mode 4: the strobe was before that */
 	bool read_high, write_high;
 	u8 write_low;
 	bool status_latched;
@@ -30,7 +32,8 @@ struct pit_channel {
 	u16 latch;
 	u32 reload;		/* 1 .. 65536 */
 	u32 next_reload;	/* takes over at `switch_at` or at the next trigger; 0 = none */
-	u64 start;		/* tick at which the counter held `reload` */
+	bool switch_low;	/* in mode 3: in the middle of the period, where OUT falls */
+	u64 start;		/* tick at which the counter held `reload`; modulo 2^64 */
 	u64 stopped_at;
 	u64 switch_at;
 };
