@@ -227,7 +227,7 @@ u8 pic_acknowledge(struct pic *pic)
 	if (input == NONE)
 		return chip->base + 7;
 	chip_accept(chip, input);
-	if (input == PIC_CASCADE) {
+	if (input == PIC_CASCADE && !chip->single) {
 		chip = &pic->chip[1];
 		input = chip_request(chip, false);
 		if (input == NONE)
