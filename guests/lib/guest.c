@@ -25,7 +25,7 @@ static u8 trap_stack[8192] __attribute__((aligned(16)));
 static void record(const struct frame *f)
 {
 	trap = (struct trap){ f->vector, f->error, f->rip, f->cs, f->rflags, READ_CR(2),
-				f->rax };
+				f->rax, f->rcx, f->rsi, f->rdi, f->rsp, f->ss };
 }
 
 void guest_interrupt(struct frame *f)

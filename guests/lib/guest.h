@@ -61,7 +61,7 @@ struct frame {
 
 /* The exception that ended the last guest_try(). */
 struct trap {
-	u64 vector, error, rip, cs, rflags, cr2, rax;
+	u64 vector, error, rip, cs, rflags, cr2, rax, rcx, rsi, rdi, rsp, ss;
 };
 
 extern struct trap trap;

@@ -31,7 +31,8 @@ void guest_interrupt(struct frame *f)
 		print("# unexpected vector %u, error 0x%x, at 0x%x\n", f->vector, f->error, f->eip);
 		debug_exit(2);
 	}
-	trap = (struct trap){ f->vector, f->error, f->eip, f->cs, f->eflags, READ_CR(2), f->eax };
+	trap = (struct trap){ f->vector, f->error, f->eip, f->cs, f->eflags, READ_CR(2), f->eax,
+			      f->ecx, f->esi, f->edi, f->esp, 0 };
 	f->eip = (u32)try_landed;
 	f->cs = 0x08;
 	f->eflags = 2;
