@@ -58,29 +58,34 @@ static u8 encode_hour(const struct rtc *rtc, u32 hour)
 	return encode(rtc, (hour + 11) % 12 + 1) | (hour >= 12 ? HOUR_PM : 0);
 }
 
+/*
+ * The time of day as one number: seconds since the first of March 400 years before the year 0, so
+ * that each year that the registers can hold has one.
+ */
+#define YEARS_BEFORE	400u
+#define DAYS_TO_1970	(719468u + DAYS_400_YEARS)
+#define DAYS_400_YEARS	146097u
+
 /* The Gregorian calendar, with years that begin in March so that the leap day comes last. */
 static u64 days_of(const struct rtc_time *t)
 {
-	u64 year = t->month <= 2 ? t->year - 1 : t->year;
+	u64 year = t->year + YEARS_BEFORE - (t->month <= 2);
 	u64 month = (t->month + 9) % 12;
 
 	return year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + t->day - 1;
 }
 
-#define DAYS_TO_1970	719468u		/* from 0000-03-01 */
-#define DAYS_400_YEARS	146097u
-
-static struct rtc_time calendar(u64 unix_second)
+static struct rtc_time calendar(u64 second)
 {
-	u64 days = unix_second / DAY_SECONDS + DAYS_TO_1970;
-	u32 seconds = unix_second % DAY_SECONDS;
+	u64 days = second / DAY_SECONDS;
+	u32 seconds = second % DAY_SECONDS;
 	u32 era = days / DAYS_400_YEARS, in_era = days % DAYS_400_YEARS;
 	u32 year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
 	u32 in_year = in_era - (365 * year + year / 4 - year / 100);
 	u32 month = (5 * in_year + 2) / 153;	/* from March */
 
 	return (struct rtc_time){
-		.year = era * 400 + year + (month >= 10),
+		.year = era * 400 + year + (month >= 10) - YEARS_BEFORE,
 		.month = month < 10 ? month + 3 : month - 9,
 		.day = in_year - (153 * month + 2) / 5 + 1,
 		.weekday = (days + 3) % 7 + 1,
@@ -88,46 +93,83 @@ static struct rtc_time calendar(u64 unix_second)
 	};
 }
 
-/* Whatever the guest wrote becomes a time; years before 1970 become 1970. */
-static u64 unix_second_of(const struct rtc_time *time)
+/* Whatever the guest wrote becomes a time. */
+static u64 second_of(const struct rtc_time *time)
 {
 	struct rtc_time t = *time;
-	u64 days;
 
 	t.month = t.month < 1 || t.month > 12 ? 1 : t.month;
 	t.day = t.day < 1 || t.day > 31 ? 1 : t.day;
-	t.year = MAX(t.year, 1970u);
-	days = days_of(&t) - DAYS_TO_1970;
-	return days * DAY_SECONDS + t.hour % 24 * 3600 + t.minute % 60 * 60 + t.second % 60;
+	return days_of(&t) * DAY_SECONDS + t.hour % 24 * 3600 + t.minute % 60 * 60 + t.second % 60;
 }
 
-static u64 unix_ns(const struct rtc *rtc, u64 now)
+/* ---- the divider chain, and the seconds that it counts ---- */
+
+static bool is_reset(const struct rtc *rtc)
 {
-	return now + rtc->offset;
+	return (rtc->cmos[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
 }
 
-static u64 unix_second(const struct rtc *rtc, u64 now)
+static u64 divider_ticks(const struct rtc *rtc, u64 now)
 {
-	return unix_ns(rtc, now) / NS_PER_SECOND;
+	return clock_ticks(now - rtc->divider, CRYSTAL_HZ);
 }
 
+/* Nanoseconds into the second. */
+static u64 fraction(const struct rtc *rtc, u64 now)
+{
+	return (now - rtc->divider) % NS_PER_SECOND;
+}
+
+static u64 second_at(const struct rtc *rtc, u64 now)
+{
+	return rtc->base + (now - rtc->divider) / NS_PER_SECOND;
+}
+
+/* The registers change at the next update only: till then they hold what was written, be it the 31st
+ * of February on the way to another month. */
 static struct rtc_time time_at(const struct rtc *rtc, u64 now)
 {
-	return rtc->held ? rtc->time : calendar(unix_second(rtc, now));
+	u64 second = second_at(rtc, now);
+
+	return rtc->held || second == rtc->written_second ? rtc->time : calendar(second);
 }
 
-static void set_time(struct rtc *rtc, const struct rtc_time *time, u64 fraction, u64 now)
+static void set_time(struct rtc *rtc, const struct rtc_time *time, u64 now)
 {
-	rtc->offset = unix_second_of(time) * NS_PER_SECOND + fraction - now;
-	rtc->checked_second = unix_second(rtc, now);
+	u64 second = second_of(time);
+
+	rtc->time = *time;
+	rtc->base += second - second_at(rtc, now);
+	rtc->checked_second = rtc->written_second = second;
 }
 
-/* A register of the alarm as a number; ANY: each value will do. */
+/* A register of the alarm as a number. ANY: each value will do. NONE: what stands there is how no
+ * number is written, so it equals none of the clock's registers. */
 #define ANY	~0u
+#define NONE	(~0u - 1)
 
-static u32 alarm_field(u8 alarm, u32 value)
+static u32 alarm_field(u8 alarm, u32 value, u8 encoded)
 {
-	return (alarm & ALARM_ANY) == ALARM_ANY ? ANY : value;
+	if ((alarm & ALARM_ANY) == ALARM_ANY)
+		return ANY;
+	return alarm == encoded ? value : NONE;
+}
+
+static u32 alarm_number(const struct rtc *rtc, u8 index)
+{
+	u8 alarm = rtc->cmos[index];
+	u32 value = decode(rtc, alarm);
+
+	return alarm_field(alarm, value, encode(rtc, value));
+}
+
+static u32 alarm_hour(const struct rtc *rtc)
+{
+	u8 alarm = rtc->cmos[HOURS_ALARM];
+	u32 value = decode_hour(rtc, alarm);
+
+	return alarm_field(alarm, value, encode_hour(rtc, value));
 }
 
 static bool matches(u32 wanted, u32 value)
@@ -146,10 +188,8 @@ static bool is_possible(u32 wanted, u32 values)
  */
 static u64 next_alarm(const struct rtc *rtc, u64 after)
 {
-	const u8 *cmos = rtc->cmos;
-	u32 h = alarm_field(cmos[HOURS_ALARM], decode_hour(rtc, cmos[HOURS_ALARM]));
-	u32 m = alarm_field(cmos[MINUTES_ALARM], decode(rtc, cmos[MINUTES_ALARM]));
-	u32 s = alarm_field(cmos[SECONDS_ALARM], decode(rtc, cmos[SECONDS_ALARM]));
+	u32 h = alarm_hour(rtc), m = alarm_number(rtc, MINUTES_ALARM);
+	u32 s = alarm_number(rtc, SECONDS_ALARM);
 	u64 t = after + 1;
 
 	if (!is_possible(h, 24) || !is_possible(m, 60) || !is_possible(s, 60))
@@ -180,8 +220,8 @@ static u64 period(const struct rtc *rtc)
  * interrupt that were. */
 static u64 collect(struct rtc *rtc, u64 now)
 {
-	u64 second = unix_second(rtc, now), tick = clock_ticks(now, CRYSTAL_HZ), p = period(rtc);
-	u64 periods = p && !rtc->held ? tick / p - rtc->checked_tick / p : 0;
+	u64 second = second_at(rtc, now), tick = divider_ticks(rtc, now), p = period(rtc);
+	u64 periods = p && !is_reset(rtc) ? tick / p - rtc->checked_tick / p : 0;
 
 	if (periods)
 		rtc->cmos[REG_C] |= C_PF;
@@ -197,28 +237,33 @@ static u64 collect(struct rtc *rtc, u64 now)
 
 static u64 time_of_second(const struct rtc *rtc, u64 second, u64 now)
 {
-	return clock_after(now, (second - unix_second(rtc, now)) * NS_PER_SECOND -
-				unix_ns(rtc, now) % NS_PER_SECOND);
+	return clock_after(now, (second - second_at(rtc, now)) * NS_PER_SECOND - fraction(rtc, now));
+}
+
+static u64 time_of_tick(const struct rtc *rtc, u64 tick, u64 now)
+{
+	return clock_after(now, clock_time(tick, CRYSTAL_HZ) - (now - rtc->divider));
 }
 
 /* When the next enabled interrupt is due; none while one is already signalled. */
 static u64 find_deadline(const struct rtc *rtc, u64 now)
 {
 	u8 b = rtc->cmos[REG_B];
-	u64 second = unix_second(rtc, now), deadline = CLOCK_NEVER, p = period(rtc), alarm;
+	u64 second = second_at(rtc, now), deadline = CLOCK_NEVER, p = period(rtc), alarm;
 
-	if (rtc->held || (rtc->cmos[REG_C] & C_IRQ))
+	if (is_reset(rtc) || (rtc->cmos[REG_C] & C_IRQ))
 		return CLOCK_NEVER;
+	if ((b & B_PIE) && p)
+		deadline = time_of_tick(rtc, (divider_ticks(rtc, now) / p + 1) * p, now);
+	if (rtc->held)
+		return deadline;
 	if (b & B_UIE)
-		deadline = time_of_second(rtc, second + 1, now);
+		deadline = MIN(deadline, time_of_second(rtc, second + 1, now));
 	if (b & B_AIE) {
 		alarm = next_alarm(rtc, second);
 		if (alarm != CLOCK_NEVER)
 			deadline = MIN(deadline, time_of_second(rtc, alarm, now));
 	}
-	if ((b & B_PIE) && p)
-		deadline = MIN(deadline, clock_time((clock_ticks(now, CRYSTAL_HZ) / p + 1) * p,
-						    CRYSTAL_HZ));
 	return deadline;
 }
 
@@ -249,23 +294,20 @@ static u8 read_flags(struct rtc *rtc, u64 now)
 	return value;
 }
 
-/* SET or the divider's reset may have begun or ended. After a reset the next update is half a
- * second off. */
+/* SET or the divider's reset may have begun or ended. SET only holds off the update: the divider
+ * goes on. After a reset "the first update cycle begins one-half second later". */
 static void update_held(struct rtc *rtc, bool was_reset, u64 now)
 {
-	bool reset = (rtc->cmos[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
-	bool held = reset || (rtc->cmos[REG_B] & B_SET);
+	bool reset = is_reset(rtc), held = reset || (rtc->cmos[REG_B] & B_SET);
 
-	if (was_reset && !reset)
-		rtc->fraction = NS_PER_SECOND / 2;
-	if (held == rtc->held)
-		return;
-	if (held) {
-		rtc->time = calendar(unix_second(rtc, now));
-		rtc->fraction = unix_ns(rtc, now) % NS_PER_SECOND;
-	} else {
-		set_time(rtc, &rtc->time, rtc->fraction, now);
+	if (held && !rtc->held)
+		rtc->time = time_at(rtc, now);
+	if (was_reset && !reset) {
+		rtc->divider = now - NS_PER_SECOND / 2;
+		rtc->checked_tick = divider_ticks(rtc, now);
 	}
+	if (!held && rtc->held)
+		set_time(rtc, &rtc->time, now);
 	rtc->held = held;
 }
 
@@ -287,7 +329,7 @@ static void write_time(struct rtc *rtc, u8 index, u8 value, u64 now)
 	if (rtc->held)
 		rtc->time = time;
 	else
-		set_time(rtc, &time, unix_ns(rtc, now) % NS_PER_SECOND, now);
+		set_time(rtc, &time, now);
 }
 
 static u8 read_time(const struct rtc *rtc, u8 index, u64 now)
@@ -336,10 +378,10 @@ void rtc_init(struct rtc *rtc, struct irq_out irq, u64 unix_seconds, u64 below_4
 	      unsigned nr_cpus, u64 now)
 {
 	*rtc = (struct rtc){
-		.irq = irq, .offset = unix_seconds * NS_PER_SECOND - now,
-		.checked_second = unix_seconds, .checked_tick = clock_ticks(now, CRYSTAL_HZ),
-		.deadline = CLOCK_NEVER,
+		.irq = irq, .divider = now, .base = DAYS_TO_1970 * (u64)DAY_SECONDS + unix_seconds,
+		.written_second = CLOCK_NEVER, .deadline = CLOCK_NEVER,
 	};
+	rtc->checked_second = rtc->base;
 	rtc->cmos[REG_A] = 0x26;	/* 32768 Hz, 1024 Hz periodic */
 	rtc->cmos[REG_B] = B_24H;
 	rtc->cmos[EQUIPMENT] = 0x02;	/* a coprocessor, no diskette drive */
@@ -357,7 +399,7 @@ u8 rtc_read(struct rtc *rtc, u16 port, u64 now)
 		return read_time(rtc, rtc->index, now);
 	switch (rtc->index) {
 	case REG_A:
-		if (!rtc->held && unix_ns(rtc, now) % NS_PER_SECOND >= NS_PER_SECOND - UIP_NS)
+		if (!rtc->held && fraction(rtc, now) >= NS_PER_SECOND - UIP_NS)
 			value |= A_UIP;
 		return value;
 	case REG_C:
@@ -371,7 +413,7 @@ u8 rtc_read(struct rtc *rtc, u16 port, u64 now)
 
 void rtc_write(struct rtc *rtc, u16 port, u8 value, u64 now)
 {
-	bool was_reset = (rtc->cmos[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
+	bool was_reset = is_reset(rtc);
 
 	if (port == RTC_PORT) {
 		rtc->index = value & INDEX_MASK;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The MC146818 real-time clock and its CMOS memory, ports 0x70 and 0x71 (MC146818 data sheet;
- * 82371AB). The time of day is guest time plus an offset; flags are found when somebody looks or
- * when an enabled interrupt is due, never second by second.
+ * 82371AB). The divider chain runs from a point in guest time; the time of day is a number of seconds
+ * more than it has counted. Flags are found when somebody looks or when an enabled interrupt is due,
+ * never second by second. The day of the week follows from the date.
  */
 #pragma once
 
@@ -25,9 +26,10 @@ struct rtc {
 	u8 cmos[RTC_CMOS_SIZE];	/* the time registers of it count only for the alarm */
 	bool held;		/* SET or the divider's reset: the time stands still in `time` */
 	struct rtc_time time;
-	u64 fraction;		/* nanoseconds into the second, while held */
-	u64 offset;		/* Unix time in ns = now + offset, modulo 2^64 */
-	u64 checked_second;	/* Unix second up to which update and alarm flags are known */
+	u64 written_second;	/* until it ends the registers hold `time`, as it was written */
+	u64 divider;		/* guest time at which the divider chain was zero, modulo 2^64 */
+	u64 base;		/* the time of day = base + seconds of the divider, modulo 2^64 */
+	u64 checked_second;	/* time of day up to which update and alarm flags are known */
 	u64 checked_tick;	/* tick of 32768 Hz up to which the periodic flag is known */
 	u64 deadline;
 	u32 owed;		/* periodic interrupts that the host missed and that are yet to be given */
