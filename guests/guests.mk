@@ -51,6 +51,9 @@ $(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(
 $(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
 $(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
 
+$(GUEST_BUILD)/bench.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/bench_paging.o
+$(GUEST_BUILD)/bench.elf: $(GUEST_BUILD)/lib/bench_paging.o
+
 # The 64-bit program goes into an ELF32 file: what QEMU's -kernel takes.
 $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) guests/lib/link.ld
 	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_LIB) $(GUEST_EXTRA) $<

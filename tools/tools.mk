@@ -7,11 +7,12 @@ DEBIAN      := $(GUEST_DIR)/vmlinuz $(GUEST_DIR)/initrd.gz
 DEBIAN_SPEC := kernel=$(GUEST_DIR)/vmlinuz,initrd=$(GUEST_DIR)/initrd.gz,mem=512M,$\
                cmdline=console=ttyS0 quiet no_timer_check
 
-# GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for
+# PEER=kvm: make bench measures Linux KVM too. GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for
 # tools/run; MACHINE: a row of its table.
 GUEST   ?= $(DEBIAN_SPEC)
 HV      ?=
 RUN     ?=
+PEER    ?=
 MACHINE ?= svm
 
 setup-%:
@@ -43,10 +44,14 @@ iso:
 	@tools/iso --hv "$(HV)" "$(GUEST)"
 	@echo "made $(BUILD)/plinth.iso"
 
+# Folders filled before KVM's modules were wanted have none.
+$(GUEST_DIR)/modules/kvm-amd.ko:
+	@tools/guest-kernel $(GUEST_DIR)
+
 bench:
 	@tools/setup bench
-	@$(MAKE) --no-print-directory hypervisor guests $(DEBIAN)
-	@tools/bench
+	@$(MAKE) --no-print-directory hypervisor guests $(if $(PEER),$(GUEST_DIR)/modules/kvm-amd.ko) $(DEBIAN)
+	@tools/bench $(if $(PEER),--peer $(PEER))
 
 help:
 	@echo "make            build the hypervisor: $(BUILD)/plinth.elf"
@@ -60,7 +65,7 @@ help:
 	@echo "make test-long  PART=…: what takes longer; PART=list tells which parts there are"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
 	@echo "make reliability  what Plinth is measured by, and the figures kept from tests"
-	@echo "make bench      what exits cost, in instructions"
+	@echo "make bench      what exits cost, in instructions; PEER=kvm: measures Linux KVM beside it"
 	@echo "make clean      remove $(BUILD)"
 	@echo "make help       this"
 	@echo "tools/run --help explains how an emulator is started by hand"
