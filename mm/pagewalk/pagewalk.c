@@ -109,6 +109,21 @@ static bool is_in_cpu(const struct pagewalk *w, unsigned level)
 	return level == w->format->bare_level && !w->pdptr_in_memory && !w->format->nested;
 }
 
+/*
+ * Has the entry a reserved bit that counts? A CPU that reads PDPTEs in memory may have marked them
+ * accessed, as QEMU's TCG does, though the bit is reserved there: with that, it still translates.
+ */
+static bool is_refused(const struct pagewalk *w, u64 entry, bool leaf, unsigned level)
+{
+	const struct page_format *f = w->format;
+
+	if (is_in_cpu(w, level))
+		return false;
+	if (level == f->bare_level && !f->nested)
+		entry &= ~f->accessed;
+	return fmt_is_reserved(f, entry, leaf, level);
+}
+
 /* From the root to the leaf: r->output, level, rights. */
 static enum walk_status descend(struct pagewalk *w, u64 address, unsigned access,
 				struct walk_result *r)
@@ -134,7 +149,7 @@ static enum walk_status descend(struct pagewalk *w, u64 address, unsigned access
 		if (!fmt_is_present(f, entry))
 			return refuse(w, address, access, 0, level, r);
 		leaf = fmt_is_leaf(f, entry, level);
-		if (!is_in_cpu(w, level) && fmt_is_reserved(f, entry, leaf, level))
+		if (is_refused(w, entry, leaf, level))
 			return refuse(w, address, access, PF_ERR_P | PF_ERR_RSVD, level, r);
 		table = fmt_address(f, entry, leaf, level);
 	}

@@ -53,7 +53,8 @@ struct pagewalk {
 	const struct walk_ops *ops;
 	void *ctx;			/* of ops */
 	struct pagewalk *next;		/* translates this walk's physical addresses, or NULL */
-	bool pdptr_in_memory;		/* PAE: each walk reads PDPTEs (L2 on NPT) */
+	/* PAE: each walk reads PDPTEs in memory, as the CPU does on NPT. Bit 5 isn't reserved then. */
+	bool pdptr_in_memory;
 };
 
 struct walk_step {

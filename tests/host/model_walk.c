@@ -313,7 +313,8 @@ static void o_visit(unsigned s, unsigned level, u64 table, u64 address, struct t
 		v->entry = e;
 		p->nr++;
 	}
-	d = m_decode(m, level, e);
+	/* a PDPTE in memory may be marked accessed: see pdptr_in_memory */
+	d = m_decode(m, level, m->kind == M_PAE && level == 3 && !m->npt ? e & ~0x20ull : e);
 	o->g = both(o->g, (struct model_grant){ d.r, d.w, d.u, d.xs, d.xu });
 	if (!d.present) {
 		o_fault(s, address, t, 0, level, o);

@@ -506,6 +506,11 @@ static void test_pdptrs_are_cpu_state(void **state)
 	store(0x8000 + 2 * 8, 8, 0x9003);
 	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_PAGE_FAULT);
 	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_RSVD);
+	store(0x8000 + 2 * 8, 8, 0x9021);	/* as TCG marks it */
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_OK);
+	store(0x8000 + 2 * 8, 8, 0x9041);
+	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_PAGE_FAULT);
+	assert_int_equal(r.fault.error, PF_ERR_P | PF_ERR_RSVD);
 	store(0x8000 + 2 * 8, 8, 0x9001);
 	assert_int_equal(walk_translate(&stage[0].w, 0x80001000, 0, &r), WALK_OK);
 	assert_int_equal(r.nr_steps, 3);
