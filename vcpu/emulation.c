@@ -360,6 +360,8 @@ static enum handled fetch_fault(struct vcpu *v, unsigned have)
 	vcpu_refresh_walk(v);
 	status = walk_translate(&v->gva_walk, at, ACCESS_FETCH | WALK_PEEK | vcpu_access_context(v),
 				&r);
+	if (status == WALK_OK && vm_memory(v->vm, r.gpa, 1, 0))
+		return HANDLED_RESUME;		/* another CPU has mapped it meanwhile */
 	if (status == WALK_OK) {
 		vm_kill(v, "an instruction was to be fetched at %#llx, where there is no memory",
 			(unsigned long long)r.gpa.v);

@@ -18,6 +18,9 @@
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
+/* How often the guest may try again at one address; other CPUs' changes come to an end sooner. */
+#define MAX_UNREADABLE	1000
+
 static always_inline enum handled resume_advanced(struct vcpu *v)
 {
 	exit_advance(v);
@@ -331,6 +334,24 @@ enum handled exit_dispatch_l2(struct vcpu *v)
 
 /* --- The lazy parts of the record --- */
 
+/*
+ * The instruction that made the CPU exit can't be read, or is another one by now: the guest has
+ * changed it or its tables, and the CPU may still use an old translation. The guest executes it
+ * again, after a flush. Where nothing comes of that, the walk and the CPU don't agree: it ends.
+ */
+static bool is_unreadable(struct vcpu *v)
+{
+	if (v->unreadable_rip != v->cur->rip) {
+		v->unreadable_rip = v->cur->rip;
+		v->nr_unreadable = 0;
+	}
+	vcpu_request(v, REQUEST_FLUSH);
+	if (++v->nr_unreadable == MAX_UNREADABLE)
+		vm_kill(v, "the instruction at %#llx, which the CPU executes, can't be read "
+			"(exit \"%s\")", (unsigned long long)v->cur->rip, exit_name(v->exit.kind));
+	return false;
+}
+
 bool exit_find_length(struct vcpu *v, u32 opcode)
 {
 	struct exit *x = &v->exit;
@@ -338,7 +359,7 @@ bool exit_find_length(struct vcpu *v, u32 opcode)
 
 	x->insn_len = insn_length_of(bytes, code_fetch(v, bytes), vcpu_mode(v), opcode);
 	if (!x->insn_len)
-		return false;
+		return is_unreadable(v);
 	x->rip_next = v->cur->rip + x->insn_len;
 	x->have |= EXIT_LENGTH;
 	return true;
@@ -357,7 +378,7 @@ bool exit_need(struct vcpu *v, u32 have)
 	if (missing & EXIT_LENGTH) {
 		insn = code_insn(v);
 		if (!insn)
-			return false;
+			return is_unreadable(v);
 		x->insn_len = insn->length;
 		x->rip_next = v->cur->rip + insn->length;
 		x->have |= EXIT_LENGTH;

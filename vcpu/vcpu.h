@@ -155,6 +155,8 @@ struct vcpu {
 	struct pagewalk gva_walk, ngpa_walk;
 	struct mmu root_mmu, nested_mmu, *mmu;
 	struct walk_memo memo;
+	u64 unreadable_rip;	/* where an instruction couldn't be read last, */
+	u32 nr_unreadable;	/* and how often in a row */
 	struct decoded_insn decoded[VCPU_DECODED];
 	unsigned cpu;		/* index of the host CPU that runs it */
 	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */

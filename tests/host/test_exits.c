@@ -245,6 +245,38 @@ static void test_length_by_memo(void **state)
 }
 
 /* Where the CPU tells, nothing is read. */
+/* The CPU executes what the tables don't show (any more): again, after a flush; not for ever. */
+static void test_unreadable(void **state)
+{
+	set_mode(64, 0x1000);
+	memcpy(memory + 0x1000, "\x0f\xa2", 2);
+	put64(PML4 + 0x2000, 0);
+	fake_state();
+	assert_int_equal(dispatch(EXIT_CPUID), HANDLED_RESUME);
+	assert_true(v->requests & REQUEST_FLUSH);
+	assert_int_equal(block.rip, 0x1000);
+	assert_int_equal(v->cur->rip, 0x1000);
+	assert_int_equal(fake.kills, 0);
+	for (unsigned i = 0; i < 10000 && !fake.kills; i++) {
+		fake_state();
+		assert_int_equal(dispatch(i & 1 ? EXIT_CPUID : EXIT_PAUSE), HANDLED_RESUME);
+	}
+	assert_int_equal(fake.kills, 1);
+	assert_non_null(strstr(fake.why, "0x1000"));
+
+	/* elsewhere the count begins anew, and one that can be read is carried out */
+	v->vm->state = VM_RUNS;
+	block.rip = 0x1100;
+	fake_state();
+	assert_int_equal(dispatch(EXIT_CPUID), HANDLED_RESUME);
+	assert_int_equal(fake.kills, 1);
+	put64(PML4 + 0x2000, 0x87);
+	block.rip = 0x1000;
+	fake_state();
+	assert_int_equal(dispatch(EXIT_CPUID), HANDLED_RESUME);
+	assert_int_equal(v->cur->rip, 0x1002);
+}
+
 static void test_length_told(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
@@ -889,6 +921,7 @@ int main(void)
 		TEST(test_exits_that_end_the_guest),
 		TEST(test_lengths),
 		TEST(test_length_by_memo),
+		TEST(test_unreadable),
 		TEST(test_length_told),
 		TEST(test_instruction_gone),
 		TEST(test_code_gone),
