@@ -4,7 +4,9 @@
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid msr debug strings hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
-TAP_GUESTS   += access
+PAGING_32    := accesspae access32
+GUESTS_32    += $(PAGING_32)
+TAP_GUESTS   += access $(PAGING_32)
 OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
 GUEST_BUILD  := $(BUILD)/guests
@@ -50,6 +52,9 @@ $(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(
 # What only some kernels are linked with, in front of the rule that links them.
 $(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
 $(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
+ACCESS_32    := $(GUEST_BUILD)/accesspae.elf $(GUEST_BUILD)/access32.elf
+$(ACCESS_32): GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
+$(ACCESS_32): $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
 
 $(GUEST_BUILD)/bench.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/bench_paging.o
 $(GUEST_BUILD)/bench.elf: $(GUEST_BUILD)/lib/bench_paging.o

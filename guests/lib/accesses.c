@@ -227,12 +227,12 @@ static struct access_path permissive(void)
 	struct access_path path = { { 0 } };
 
 	for (unsigned level = layout->leaf; level <= front->levels; level++)
-		path.entry[level] = layout->address[level] | (layout->entry[level] ? PERMISSIVE
-										   : AM_P);
+		path.entry[level] = layout->entry[level] ? layout->address[level] | PERMISSIVE
+							 : AM_P;
 	if (layout->leaf > 1)
 		path.entry[layout->leaf] |= AM_PS;
 	for (unsigned level = layout->leaf + 1; level <= front->levels; level++)
-		path.entry[level] &= ~AM_D;
+		path.entry[level] &= ~AM_D;	/* which means nothing there */
 	return path;
 }
 
@@ -458,6 +458,12 @@ static u32 find_modes(void)
 	return found | (front->has_pse || (extended.edx >> 20 & 1) ? MODE_NXE : 0);
 }
 
+/* Are there tables above the leaf that have flags? */
+static bool has_tables(void)
+{
+	return layout->leaf < front->levels && layout->entry[layout->leaf + 1];
+}
+
 void access_enumerate(const struct access_front *of)
 {
 	front = of;
@@ -471,11 +477,13 @@ void access_enumerate(const struct access_front *of)
 		layout = &front->layouts[i];
 		probe_layout();
 		group("leaf flags", BY_CPU, ALL_MODES, leaf_in_mode);
-		group("table flags", BY_CPU, NO_PKE, table_in_mode);
+		if (has_tables()) {
+			group("table flags", BY_CPU, NO_PKE, table_in_mode);
+			group("table flags", BY_STRING_IO, FEW_MODES, table_in_mode);
+		}
 		group("rights of all levels", BY_CPU, FEW_MODES, rights_in_mode);
 		group("single bits", BY_CPU, FEW_MODES, bits_in_mode);
 		group("leaf flags", BY_STRING_IO, i ? WITH_NXE : ALL_MODES, leaf_in_mode);
-		group("table flags", BY_STRING_IO, FEW_MODES, table_in_mode);
 		group("single bits", BY_STRING_IO, FEW_MODES, bits_in_mode);
 	}
 	check("cases", all_cases, all_cases);

@@ -182,18 +182,20 @@ static inline void lapic_write(u32 reg, u32 v) { *(volatile u32 *)(LAPIC + reg) 
 void set_raw_gate(unsigned vector, void (*entry)(void));
 void set_gate_present(unsigned vector, bool present);
 
-/* ---- 64-bit kernels only ---- */
-#ifdef __x86_64__
-
-/* ---- paging (guests/lib/paging.c): addresses from WINDOW on are the test's own ---- */
-
-#define WINDOW		0x8000000000ul	/* the second entry of the PML4 */
+/* Bits of paging-structure entries. */
 #define PTE_P		0x01ul
 #define PTE_W		0x02ul
 #define PTE_U		0x04ul
 #define PTE_A		0x20ul
 #define PTE_D		0x40ul
 #define PTE_PS		0x80ul
+
+/* ---- 64-bit kernels only ---- */
+#ifdef __x86_64__
+
+/* ---- paging (guests/lib/paging.c): addresses from WINDOW on are the test's own ---- */
+
+#define WINDOW		0x8000000000ul	/* the second entry of the PML4 */
 #define PTE_NX		(1ul << 63)
 
 /* The entry for `va` in the table of `level` (1: 4K pages, 2: 2M, 3: 1G), with permissive tables
