@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Puts a guest together: its description from the modules (loader/), its memory from the host's
- * frames, its devices and vCPUs (vcpu/), a backend. Each vCPU has a host CPU of its own: guest 1
- * the CPU that booted, and so on.
+ * frames, its devices and vCPUs (vcpu/), a backend. Each vCPU has a host CPU of its own: guest 1's
+ * first the CPU that booted, its second the next, and so on.
  */
 #include "boot/guests.h"
 
@@ -19,6 +19,7 @@
 #include "boot/crash.h"
 #include "console/console.h"
 #include "devices/acpi.h"
+#include "include/assert.h"
 #include "include/x86/cr.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -33,6 +34,8 @@
  * little), and never less than this. */
 #define MMU_FRAMES_MIN	256
 #define MMU_FRAMES(mem)	(MMU_FRAMES_MIN + (mem) / PAGE_SIZE / 64)
+static_assert(CONFIG_MAX_CPUS == VM_MAX_VCPUS, "what a configuration accepts can be made");
+
 /* Pieces that a guest's memory may be put together from, where the host's is in pieces. */
 #define MAX_PIECES	16
 
@@ -238,9 +241,33 @@ static bool load(struct guest *g, const struct boot_info *boot)
 	if (!set_rights(g))
 		return false;
 	set_start(g->vm->vcpu[0], &start);
-	kprintf("guest %s: %s, %llu MiB, on CPU %u", c->name, start.protocol,
-		(unsigned long long)c->mem >> 20, g->vm->vcpu[0]->cpu);
+	if (c->cpus == 1)
+		kprintf("guest %s: %s, %llu MiB, on CPU %u", c->name, start.protocol,
+			(unsigned long long)c->mem >> 20, g->vm->vcpu[0]->cpu);
+	else
+		kprintf("guest %s: %s, %llu MiB, on CPUs %u to %u", c->name, start.protocol,
+			(unsigned long long)c->mem >> 20, g->vm->vcpu[0]->cpu,
+			g->vm->vcpu[c->cpus - 1]->cpu);
 	return true;
+}
+
+/* Host CPUs are given out in order; those below `cpu` are taken. */
+static bool has_cpus(struct guest *g, unsigned cpu)
+{
+	unsigned wanted = g->config->cpus, all = smp_count();
+
+	if (wanted <= all - cpu)
+		return true;
+	if (wanted == 1)
+		return refuse(
+			g,
+			"no host CPU is left for it: this machine has %u, and each guest needs one of its "
+			"own; leave a guest out, or take a machine with more CPUs",
+			all);
+	return refuse(g,
+		      "cpus=%u: each needs a host CPU of its own; this machine has %u, of which the guests "
+		      "before it have taken %u. Give it fewer, or take a machine with more CPUs",
+		      wanted, all, cpu);
 }
 
 static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, bool sole)
@@ -248,14 +275,8 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	const struct guest_config *c = g->config;
 	u64 low = memory_low_top(c->mem), free = frames_available(&host_frames);
 
-	if (c->cpus != 1)
-		return refuse(g, "cpus=%u: a guest has one CPU today; leave cpus= out", c->cpus);
-	if (cpu >= smp_count())
-		return refuse(
-			g,
-			"no host CPU is left for it: this machine has %u, and each guest needs one of its "
-			"own; leave a guest out, or take a machine with more CPUs",
-			smp_count());
+	if (!has_cpus(g, cpu))
+		return false;
 	if (!take_memory(g, ALIGN_UP(MAX(c->mem, MIB(2)), MIB(2))))
 		return refuse(
 			g,
@@ -270,7 +291,8 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	});
 	if (!g->vm)
 		return refuse(g, "the host has no memory left for its control structures");
-	g->vm->vcpu[0]->cpu = cpu;
+	for (unsigned i = 0; i < c->cpus; i++)
+		g->vm->vcpu[i]->cpu = cpu + i;
 	if (!map_memory(g, c->mem))
 		return refuse(g, "mem=%lluM: the host's memory is in too many pieces for it",
 			      (unsigned long long)c->mem >> 20);
@@ -336,11 +358,30 @@ static void check_host(const struct vcpu *v, const struct host_msrs *before)
 		kprintf("guest %s, vCPU %u: host MSRs unchanged", v->vm->name, v->index);
 }
 
-/* On the guest's own CPU. */
-static void run_guest(void *arg)
+/* All vCPUs have stopped. */
+static void report_end(const struct vm *vm)
 {
-	struct guest *g = arg;
-	struct vcpu *v = g->vm->vcpu[0];
+	if (vm->state == VM_KILLED && vm->nr_vcpus > 1)
+		report_others(vm);
+	for (unsigned i = 0; wants_report && i < vm->nr_vcpus; i++)
+		report_exits(vm->vcpu[i]);
+}
+
+/* A vCPU has stopped, or couldn't be started. The last one's CPU does what is left to do. */
+static void vcpu_stopped(struct vm *vm)
+{
+	if (__atomic_sub_fetch(&vm->nr_running, 1, __ATOMIC_ACQ_REL) > 1)
+		return;
+	report_end(vm);
+	__atomic_store_n(&vm->nr_running, 0, __ATOMIC_RELEASE);
+	resume_input();
+	smp_kick(0);
+}
+
+/* On the vCPU's own CPU. */
+static void run_vcpu(void *arg)
+{
+	struct vcpu *v = arg;
 	struct host_msrs before;
 
 	if (wants_host_check)
@@ -348,11 +389,7 @@ static void run_guest(void *arg)
 	vcpu_run(v);
 	if (wants_host_check)
 		check_host(v, &before);
-	if (wants_report)
-		report_exits(v);
-	__atomic_sub_fetch(&g->vm->nr_running, 1, __ATOMIC_RELEASE);
-	resume_input();
-	smp_kick(0);
+	vcpu_stopped(v->vm);
 }
 
 /* Where the host's memory is, in KiB: what is in none of these is Plinth's own. */
@@ -449,7 +486,7 @@ static unsigned create_all(const struct boot_info *boot)
 		if (g->config->fault[0])
 			refuse(g, "%s", g->config->fault);
 		else if (create(g, boot, cpu, sole))
-			cpu++;
+			cpu += g->config->cpus;
 		if (!g->fault[0])
 			continue;
 		release(g);
@@ -473,24 +510,29 @@ static void release_modules(const struct boot_info *boot)
 	}
 }
 
+/* Starts all vCPUs but the one of CPU 0. A CPU that doesn't answer ends the guest. */
+static void start_guest(struct vm *vm)
+{
+	vm->nr_running = vm->nr_vcpus + 1;	/* the one is vcpu_stopped()'s, until it has reported */
+	for (unsigned i = vm->nr_vcpus; i-- > 0;) {
+		struct vcpu *v = vm->vcpu[i];
+
+		if (!v->cpu || smp_run_on(v->cpu, run_vcpu, v))
+			continue;
+		kprintf("guest %s: refused: CPU %u doesn't answer", vm->name, v->cpu);
+		vm_end(vm, VM_KILLED, 0);
+		vcpu_stopped(vm);
+	}
+}
+
 static void run_all(void)
 {
-	for (unsigned i = 0; i < config.nr_guests; i++) {
-		struct vm *vm = guests[i].vm;
-
-		if (!vm)
-			continue;
-		vm->nr_running = 1 + vm->nr_vcpus;
-		if (vm->vcpu[0]->cpu && !smp_run_on(vm->vcpu[0]->cpu, run_guest, &guests[i])) {
-			kprintf("guest %s: refused: CPU %u doesn't answer", vm->name,
-				vm->vcpu[0]->cpu);
-			vm->nr_running = 0;
-			vm->state = VM_KILLED;
-		}
-	}
+	for (unsigned i = 0; i < config.nr_guests; i++)
+		if (guests[i].vm)
+			start_guest(guests[i].vm);
 	for (unsigned i = 0; i < config.nr_guests; i++)
 		if (guests[i].vm && guests[i].vm->vcpu[0]->cpu == 0)
-			run_guest(&guests[i]);
+			run_vcpu(guests[i].vm->vcpu[0]);
 	for (unsigned i = 0; i < config.nr_guests; i++)
 		while (guests[i].vm && __atomic_load_n(&guests[i].vm->nr_running, __ATOMIC_ACQUIRE))
 			cpu_wait_for_irq();

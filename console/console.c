@@ -183,5 +183,5 @@ bool console_rx_interrupt(bool on)
 
 void console_break_lock(void)
 {
-	__atomic_store_n(&console.lock.serving, console.lock.next, __ATOMIC_RELEASE);
+	spin_unlock(&console.lock);
 }

@@ -66,11 +66,9 @@ static void set_intr(void *ctx, unsigned line, bool level)
 {
 	struct board *board = ctx;
 
-	for (unsigned i = 0; i < board->nr_vcpus; i++) {
-		lapic_set_lint(&board->lapic[i], 0, level);
-		if (level && board->lapic[i].extint)
-			board->ops->kick(board->ctx, i);
-	}
+	lapic_set_lint(&board->lapic[0], 0, level);
+	if (level && board->lapic[0].extint)
+		board->ops->kick(board->ctx, 0);
 }
 
 static unsigned send_message(void *ctx, const struct apic_message *message)
@@ -497,26 +495,42 @@ void board_tsc_changed(struct board *board, unsigned vcpu)
 	spin_unlock(&board->lock);
 }
 
-u64 board_next_event(const struct board *board)
+void board_apic_init(struct board *board, unsigned vcpu)
+{
+	spin_lock(&board->lock);
+	lapic_reset(&board->lapic[vcpu]);
+	spin_unlock(&board->lock);
+}
+
+u64 board_devices_next_event(const struct board *board)
 {
 	u64 next = MIN(pit_next_event(&board->pit), uart_next_event(&board->uart));
 
 	next = MIN(next, rtc_next_event(&board->rtc));
-	next = MIN(next, pm_next_event(&board->pm));
-	for (unsigned i = 0; i < board->nr_vcpus; i++)
-		next = MIN(next, lapic_next_event(&board->lapic[i]));
-	return next;
+	return MIN(next, pm_next_event(&board->pm));
 }
 
-void board_tick(struct board *board, u64 now)
+u64 board_next_event(const struct board *board, unsigned vcpu)
 {
-	spin_lock(&board->lock);
+	u64 next = lapic_next_event(&board->lapic[vcpu]);
+
+	return vcpu ? next : MIN(next, board_devices_next_event(board));
+}
+
+static void tick_devices(struct board *board, u64 now)
+{
 	pit_tick(&board->pit, now);
 	uart_tick(&board->uart, now);
 	rtc_tick(&board->rtc, now);
 	pm_tick(&board->pm, now);
-	for (unsigned i = 0; i < board->nr_vcpus; i++)
-		lapic_tick(&board->lapic[i], now);
+}
+
+void board_tick(struct board *board, unsigned vcpu, u64 now)
+{
+	spin_lock(&board->lock);
+	if (!vcpu)
+		tick_devices(board, now);
+	lapic_tick(&board->lapic[vcpu], now);
 	interrupt_ended(board, now);	/* by itself, in the 8259A's automatic mode */
 	spin_unlock(&board->lock);
 }
@@ -527,7 +541,7 @@ int board_interrupt_accept(struct board *board, unsigned vcpu)
 	int vector;
 
 	spin_lock(&board->lock);
-	if (lapic->extint && pic_output(&board->pic)) {
+	if (board_pic_pending(board, vcpu)) {
 		vector = pic_acknowledge(&board->pic);
 	} else {
 		vector = lapic_pending(lapic);

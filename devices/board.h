@@ -8,7 +8,7 @@
  *	       |     |    |    |    |
  *	    8259A pair        IOAPIC (IRQ 0 at pin 2)
  *	       | INTR            | messages
- *	     LINT0 of all ---- LAPICs --- vCPUs
+ *	   LINT0 of vCPU 0's -- LAPICs --- vCPUs
  */
 #pragma once
 
@@ -39,8 +39,8 @@ struct board_ops {
 	void (*power)(void *ctx, enum board_power what, u32 value);
 	/* What board_interrupt_pending() says of this vCPU may have changed. */
 	void (*kick)(void *ctx, unsigned vcpu);
-	/* An INIT (its LAPIC is already reset), a start-up IPI (vector << 12 is the start) or an
-	 * NMI. */
+	/* An INIT (to be carried out by the vCPU, board_apic_init() included), a start-up IPI
+	 * (vector << 12 is the start) or an NMI. */
 	void (*apic_event)(void *ctx, unsigned vcpu, enum apic_delivery delivery, u8 vector);
 	/* The guest time in ns at which this vCPU's TSC reaches `tsc`, 0 if that is past. */
 	u64 (*tsc_to_ns)(void *ctx, unsigned vcpu, u64 tsc);
@@ -98,9 +98,14 @@ bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now
  * with it. */
 void board_tsc_changed(struct board *board, unsigned vcpu);
 
-/* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Takes no lock. */
-u64 board_next_event(const struct board *board);
-void board_tick(struct board *board, u64 now);
+/* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Takes no lock. Each vCPU
+ * has its LAPIC ticked, vCPU 0 all other devices too; these are the second function's alone. */
+u64 board_next_event(const struct board *board, unsigned vcpu);
+u64 board_devices_next_event(const struct board *board);
+void board_tick(struct board *board, unsigned vcpu, u64 now);
+
+/* `vcpu` carries out an INIT: its LAPIC is as after power-on, but for the ID and IA32_APIC_BASE. */
+void board_apic_init(struct board *board, unsigned vcpu);
 
 /* Take the interrupt that is to be delivered to `vcpu`: its vector, or -1 if there is none any
  * more. */
@@ -120,11 +125,17 @@ static inline u8 board_tpr(const struct board *board, unsigned vcpu)
 	return board->lapic[vcpu].tpr;
 }
 
+/* The 8259A's INTR is wired to vCPU 0 alone. */
+static inline bool board_pic_pending(const struct board *board, unsigned vcpu)
+{
+	return !vcpu && board->lapic[0].extint && pic_output(&board->pic);
+}
+
 /* Is there an interrupt for `vcpu`, by its LAPIC or by the 8259A? Takes no lock: whoever makes the
  * answer change from another CPU kicks. */
 static inline bool board_interrupt_pending(const struct board *board, unsigned vcpu)
 {
 	const struct lapic *lapic = &board->lapic[vcpu];
 
-	return (lapic->extint && pic_output(&board->pic)) || lapic_pending(lapic) >= 0;
+	return board_pic_pending(board, vcpu) || lapic_pending(lapic) >= 0;
 }

@@ -33,8 +33,10 @@ static_assert((APIC_LVT_ERROR - APIC_LVT_TIMER) >> 4 == LVT_ERROR,
 
 static void set_vector(struct vector_set *set, unsigned vector)
 {
-	set->word[vector >> 5] |= 1u << (vector & 31);
-	set->summary |= 1u << (vector >> 5);
+	/* In this order: the vCPU looks at it without the lock, which whoever sets a bit holds. */
+	__atomic_store_n(&set->word[vector >> 5], set->word[vector >> 5] | 1u << (vector & 31),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&set->summary, set->summary | 1u << (vector >> 5), __ATOMIC_RELEASE);
 }
 
 static void clear_vector(struct vector_set *set, unsigned vector)
@@ -210,10 +212,7 @@ bool lapic_receive(struct lapic *lapic, const struct apic_message *message)
 			return false;
 		receive_fixed(lapic, message->vector, message->level);
 		break;
-	case APIC_INIT:
-		lapic_reset(lapic);
-		lapic->ops->event(lapic->ctx, lapic->index, APIC_INIT, 0);
-		break;
+	case APIC_INIT:		/* the vCPU's own CPU resets this APIC when it carries it out */
 	case APIC_NMI:
 	case APIC_STARTUP:
 		lapic->ops->event(lapic->ctx, lapic->index, message->delivery, message->vector);

@@ -45,7 +45,7 @@ struct lapic {
 	u32 lvt[NR_LVT];
 	u32 timer_initial, timer_divide;
 	bool lint[2];		/* levels of the two pins */
-	bool extint;		/* the 8259A's INTR reaches the CPU: the APIC is off, or LINT0 passes it */
+	bool extint;		/* what is wired to LINT0 reaches the CPU as INTR: the APIC is off, or LINT0 is ExtINT */
 	u64 base;		/* IA32_APIC_BASE */
 	u64 page;		/* where it has its MMIO page; LAPIC_NO_PAGE when off and in x2APIC mode */
 	u64 timer_at;		/* when the running timer reaches zero; CLOCK_NEVER = it isn't running */
@@ -118,14 +118,17 @@ static inline unsigned highest_bit(u32 bits)
 	return __builtin_clz(bits) ^ 31;
 }
 
+/* -1: it is empty. Bits may be set by another CPU meanwhile, words before the summary; cleared they
+ * are by the caller's own CPU alone. */
 static inline int vector_set_highest(const struct vector_set *set)
 {
+	u32 summary = __atomic_load_n(&set->summary, __ATOMIC_ACQUIRE);
 	unsigned word;
 
-	if (!set->summary)
+	if (!summary)
 		return -1;
-	word = highest_bit(set->summary);
-	return word * 32 | highest_bit(set->word[word]);
+	word = highest_bit(summary);
+	return word * 32 | highest_bit(__atomic_load_n(&set->word[word], __ATOMIC_RELAXED));
 }
 
 /* The highest vector that may be delivered now, being above the processor priority; -1 = none. */

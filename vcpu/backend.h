@@ -52,7 +52,8 @@ struct vcpu_backend {
 	void (*exit_fill)(struct vcpu *v, u32 have);
 	/* Programs the union of v->l0 and (in L2) v->l1 into the block. */
 	void (*program)(struct vcpu *v);
-	/* Hands one event to the next entry, and: has that entry still to come? */
+	/* Hands one event to the next entry (EVENT_NONE: takes back what was handed over), and: has
+	 * that entry still to come? */
 	void (*inject)(struct vcpu *v, const struct event *e);
 	bool (*is_injecting)(const struct vcpu *v);
 	/* Asks for (or calls off) an INTR_WINDOW exit; NMI_WINDOW likewise. */

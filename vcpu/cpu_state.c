@@ -57,6 +57,11 @@ void cpu_state_reset(u64 xcr0)
 	} else {
 		asm volatile("fxrstor64 %0" : : "m"(initial_state));
 	}
+	cpu_state_reset_debug();
+}
+
+void cpu_state_reset_debug(void)
+{
 	write_dr0(0);
 	write_dr1(0);
 	write_dr2(0);

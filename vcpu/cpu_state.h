@@ -23,6 +23,9 @@ u32 cpu_state_pkru(void);
  * use; 0: it has no XSAVE. */
 void cpu_state_reset(u64 xcr0);
 
+/* DR0-3 alone. */
+void cpu_state_reset_debug(void);
+
 /* Lets the host take its pending interrupts, in their handlers, which do the work. */
 void cpu_take_interrupts(void);
 

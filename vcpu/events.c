@@ -169,11 +169,22 @@ static void end_nmi_blocking(struct vcpu *v)
 	}
 }
 
+/* One of those that wait. An INIT may clear their number at the same time. */
+static bool take_nmi(struct vcpu *v)
+{
+	u8 waiting = __atomic_load_n(&v->nmi_pending, __ATOMIC_SEQ_CST);
+
+	while (waiting)
+		if (__atomic_compare_exchange_n(&v->nmi_pending, &waiting, waiting - 1, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
 static bool deliver_nmi(struct vcpu *v)
 {
-	if (!v->nmi_pending || v->cur->block.nmi || v->cur->block.mov_ss)
+	if (v->cur->block.nmi || v->cur->block.mov_ss || !take_nmi(v))
 		return false;
-	__atomic_sub_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
 	v->cur->block.nmi = true;
 	deliver(v, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI, .rip = v->cur->rip });
 	return true;
@@ -269,6 +280,19 @@ bool events_wake_up(struct vcpu *v)
 	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
 	       ((v->cur->rflags & RFLAGS_IF) &&
 		(is_interrupt_held(v) || vcpu_interrupt_pending(v)));
+}
+
+void events_forget(struct vcpu *v)
+{
+	static const struct event none = { .type = EVENT_NONE };
+
+	v->raised = v->interrupted = v->inject = none;
+	v->nmi_iret.armed = false;
+	v->step.on = false;
+	if (v->backend->is_injecting(v))
+		v->backend->inject(v, &none);
+	v->intr_window = v->nmi_window = false;
+	v->backend->window(v, false, false);
 }
 
 void events_iret(struct vcpu *v)

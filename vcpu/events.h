@@ -22,6 +22,10 @@ void events_raise_page_fault(struct vcpu *v, u64 address, u32 error);
 enum event_merge { MERGE_SECOND, MERGE_DOUBLE_FAULT, MERGE_TRIPLE_FAULT };
 enum event_merge events_merge(u8 first, u8 second);
 
+/* INIT: what waited, was cut short or was handed over is void, and no window is open. NMIs that wait
+ * stay: they may have come after it. */
+void events_forget(struct vcpu *v);
+
 /* The guest executed IRET (exit before it): NMIs are blocked until it has. */
 void events_iret(struct vcpu *v);
 

@@ -258,30 +258,39 @@ static enum handled handle_stage2(struct vcpu *v)
 	}
 }
 
-static s64 set_rights(struct vcpu *v, u64 base, u64 size, u64 rights)
+/* False: another vCPU is pausing this one; the guest is to execute the instruction again. */
+static bool set_rights(struct vcpu *v, u64 base, u64 size, u64 rights, s64 *result)
 {
 	struct vm *vm = v->vm;
 
+	*result = PLINTH_EINVAL;
 	if (((base | size) & ~PAGE_MASK) || !size || base + size < base ||
 	    (rights & ~(u64)RIGHTS_ALL) ||
-	    (fmt_narrow(v->mmu->host, rights) & RIGHTS_ALL) != rights ||
-	    !slots_set_rights(&vm->slots, GPA(base), size, rights))
-		return PLINTH_EINVAL;
-	if (!mmu_zap_range(&vm->mmu, GPA(base), size))
-		vm_flush(vm, v);
-	return 0;
+	    (fmt_narrow(v->mmu->host, rights) & RIGHTS_ALL) != rights)
+		return true;
+	if (!vm_pause(v))
+		return false;
+	if (slots_set_rights(&vm->slots, GPA(base), size, rights)) {
+		*result = 0;
+		if (!mmu_zap_range(&vm->mmu, GPA(base), size))
+			vm_flush(vm);
+	}
+	vm_resume(v);
+	return true;
 }
 
-static s64 hypercall(struct vcpu *v, u64 mask)
+static bool hypercall(struct vcpu *v, u64 mask, s64 *result)
 {
 	switch (v->gpr[GPR_RAX] & mask) {
 	case PLINTH_CALL_VERSION:
-		return PLINTH_HYPERCALL_VERSION;
+		*result = PLINTH_HYPERCALL_VERSION;
+		return true;
 	case PLINTH_CALL_SET_RIGHTS:
 		return set_rights(v, v->gpr[GPR_RBX] & mask, v->gpr[GPR_RCX] & mask,
-				  v->gpr[GPR_RDX] & mask);
+				  v->gpr[GPR_RDX] & mask, result);
 	default:
-		return PLINTH_ENOSYS;
+		*result = PLINTH_ENOSYS;
+		return true;
 	}
 }
 
@@ -289,10 +298,13 @@ static s64 hypercall(struct vcpu *v, u64 mask)
 static enum handled handle_hypercall(struct vcpu *v)
 {
 	u64 mask = vcpu_mode(v) == CPU_MODE_64 ? ~0ull : 0xffffffffull;
+	s64 result = PLINTH_EPERM;
 
 	if (!exit_need_length(v, 0x0f01d9))
 		return HANDLED_RESUME;
-	v->gpr[GPR_RAX] = (u64)(vcpu_cpl(v) ? PLINTH_EPERM : hypercall(v, mask)) & mask;
+	if (!vcpu_cpl(v) && !hypercall(v, mask, &result))
+		return HANDLED_RESUME;
+	v->gpr[GPR_RAX] = (u64)result & mask;
 	return resume_advanced(v);
 }
 

@@ -99,7 +99,7 @@ static unsigned mtrr_fixed_index(u32 index)
 
 static u64 *mtrr(struct vcpu *v, u32 index)
 {
-	struct msr_state *s = &v->vm->msrs;
+	struct msr_state *s = &v->msrs;
 
 	if (index == MSR_MTRR_DEF_TYPE)
 		return &s->mtrr_def_type;
@@ -146,7 +146,7 @@ static bool write_mtrr(struct vcpu *v, u32 index, u64 value)
 
 static bool read_mcg_status(struct vcpu *v, u32 index, u64 *value)
 {
-	*value = v->vm->msrs.mcg_status;
+	*value = v->msrs.mcg_status;
 	return true;
 }
 
@@ -154,7 +154,7 @@ static bool write_mcg_status(struct vcpu *v, u32 index, u64 value)
 {
 	if (value & ~(MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP))
 		return false;
-	v->vm->msrs.mcg_status = value;
+	v->msrs.mcg_status = value;
 	return true;
 }
 
@@ -293,8 +293,8 @@ bool msr_read(struct vcpu *v, u32 index, u64 *value)
 
 	if (row)
 		return row->read && row->read(v, index, value);
-	v->vm->msrs.unknown_reads++;
-	v->vm->msrs.last_unknown = index;
+	v->msrs.unknown_reads++;
+	v->msrs.last_unknown = index;
 	return false;
 }
 
@@ -304,8 +304,8 @@ bool msr_write(struct vcpu *v, u32 index, u64 value)
 
 	if (row)
 		return row->write && row->write(v, index, value);
-	v->vm->msrs.unknown_writes++;
-	v->vm->msrs.last_unknown = index;
+	v->msrs.unknown_writes++;
+	v->msrs.last_unknown = index;
 	return false;
 }
 

@@ -4,6 +4,7 @@
 
 #include "arch/x86/cpu.h"
 #include "arch/x86/percpu.h"
+#include "arch/x86/smp.h"
 #include "console/console.h"
 #include "include/x86/cr.h"
 #include "lib/printf.h"
@@ -120,16 +121,46 @@ void report_vcpu(struct vcpu *v)
 	print_trace(v);
 }
 
+/* In a few words, of a vCPU that has stopped, or that runs on: then it may be old. */
+static void print_place(const struct vcpu *v)
+{
+	static const char *const doing[] = {
+		[ACTIVITY_ACTIVE] = "", [ACTIVITY_HLT] = ", halted", [ACTIVITY_SHUTDOWN] = ", shut down",
+		[ACTIVITY_WAIT_SIPI] = ", waiting for a start-up IPI",
+	};
+	const struct exit_trace *last = &v->trace[(v->trace_next - 1) % VCPU_TRACE_SIZE];
+	struct exit x = { .head = last->head };
+
+	kprintf("  vCPU %u of guest %s, on CPU %u: RIP %016llx%s; last exit %s", v->index, v->vm->name,
+		v->cpu, (llu)v->cur->rip,
+		v->cur->activity < ARRAY_SIZE(doing) ? doing[v->cur->activity] : "",
+		v->trace_next ? exit_name(x.kind) : "none");
+}
+
+void report_others(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpu[i] != vm->guilty)
+			print_place(vm->vcpu[i]);
+}
+
 void report_panic(void)
 {
 	const struct vcpu *v = has_this_cpu() ? this_cpu()->vcpu : NULL;
 
-	if (!v) {
+	if (v) {
+		kprintf("vCPU %u of guest %s, RIP %016llx:", v->index, v->vm->name,
+			(llu)v->cur->rip);
+		print_trace(v);
+	} else {
 		kprintf("no vCPU on this CPU");
-		return;
 	}
-	kprintf("vCPU %u of guest %s, RIP %016llx:", v->index, v->vm->name, (llu)v->cur->rip);
-	print_trace(v);
+	for (unsigned i = 0; i < smp_count(); i++) {
+		const struct vcpu *other = percpu_of(i)->vcpu;
+
+		if (other && other != v)
+			print_place(other);
+	}
 }
 
 void report_exits(const struct vcpu *v)
@@ -147,8 +178,8 @@ void report_exits(const struct vcpu *v)
 		if (v->count[i].exits)
 			kprintf("  %-18s %10llu exits %12llu ticks", exit_name(i),
 				(llu)v->count[i].exits, (llu)v->count[i].time);
-	if (v->vm->msrs.unknown_reads + v->vm->msrs.unknown_writes)
+	if (v->msrs.unknown_reads + v->msrs.unknown_writes)
 		kprintf("  unknown MSRs: %llu reads, %llu writes, the last one of %#x",
-			(llu)v->vm->msrs.unknown_reads, (llu)v->vm->msrs.unknown_writes,
-			v->vm->msrs.last_unknown);
+			(llu)v->msrs.unknown_reads, (llu)v->msrs.unknown_writes,
+			v->msrs.last_unknown);
 }

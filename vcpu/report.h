@@ -8,7 +8,11 @@
  * that isn't in its guest. */
 void report_vcpu(struct vcpu *v);
 
-/* The last exits of the vCPU on this CPU, for panic(). */
+/* Of a killed guest whose vCPUs have all stopped: a line for each but the guilty one. */
+struct vm;
+void report_others(const struct vm *vm);
+
+/* The last exits of the vCPU on this CPU, and where the other CPUs' vCPUs are, for panic(). */
 void report_panic(void);
 
 /* One line: how many exits of each kind there were, and what they cost. */

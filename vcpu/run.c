@@ -15,15 +15,27 @@
 #include "include/x86/exception.h"
 #include "vcpu/events.h"
 #include "vcpu/exits.h"
+#include "vcpu/handshake.h"
 #include "vcpu/registers.h"
+#include "vcpu/startup.h"
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
-void vcpu_kick(struct vcpu *v, u32 requests)
+void handshake_interrupt(struct vcpu *v)
 {
-	vcpu_request(v, requests);
 	if (v->cpu != this_cpu()->index)
 		smp_kick(v->cpu);
+}
+
+/* Waiting is nobody's work: the time from exit to entry leaves it out. */
+void handshake_sleep(struct vcpu *v)
+{
+	u64 from = rdtsc(), idle;
+
+	cpu_wait_for_irq();
+	idle = rdtsc() - from;
+	v->idle += idle;
+	v->exit_tsc += idle;
 }
 
 /* The host's timer went off here. */
@@ -38,15 +50,6 @@ static void on_timer(void)
 void vcpu_run_init(void)
 {
 	timer_set_handler(on_timer);
-}
-
-static void do_flush(struct vcpu *v)
-{
-	u64 wanted = __atomic_load_n(&v->vm->flush_wanted, __ATOMIC_SEQ_CST);
-
-	v->backend->flush(v);
-	__atomic_store_n(&v->flush_acked, wanted, __ATOMIC_SEQ_CST);
-	vm_flush_done(v->vm);
 }
 
 static void do_set_root(struct vcpu *v)
@@ -66,46 +69,57 @@ static bool do_requests(struct vcpu *v)
 
 	if (requests & REQUEST_END)
 		return false;
+	if (requests & REQUEST_PAUSE)
+		handshake_pause(v);
+	if (requests & REQUEST_STARTUP)
+		startup_carry_out(v);
 	if (requests & REQUEST_TIMER)
 		vcpu_run_devices(v);
 	if (requests & REQUEST_SYNC_ROOT)
 		do_set_root(v);
 	if (requests & REQUEST_FLUSH)
-		do_flush(v);
+		handshake_flush(v);
 	if (requests & REQUEST_CONTROLS)
 		v->backend->program(v);
 	/* Devices that have just run may have asked for it too. */
 	requests |= __atomic_fetch_and(&v->requests, ~(u32)REQUEST_EVENT, __ATOMIC_SEQ_CST);
-	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE && !events_prepare(v))
+	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE &&
+	    !events_prepare(v))
 		vm_kill(v, WHY_TRIPLE_FAULT);
 	return true;
 }
 
-/* Waiting is nobody's work: the time from exit to entry leaves it out. */
-static void wait(struct vcpu *v)
+static inline bool is_active(const struct vcpu *v)
 {
-	u64 from = rdtsc(), idle;
-
-	cpu_wait_for_irq();
-	idle = rdtsc() - from;
-	v->idle += idle;
-	v->exit_tsc += idle;
+	return likely(v->cur->activity == ACTIVITY_ACTIVE);
 }
 
-/* HLT: until an interrupt or NMI that the guest can take. The one place where this CPU idles.
- * False: the guest has ended. */
-static bool halt(struct vcpu *v)
+/* Is there nothing to run any more? HLT ends with what the guest can take; a start-up IPI is carried
+ * out as a request. */
+static bool is_asleep(struct vcpu *v)
 {
-	console_guest_pause(&v->vm->line);
-	while (!events_wake_up(v)) {
-		if (!v->requests)
-			wait(v);
-		if (v->requests && !do_requests(v))
-			return false;
+	if (v->cur->activity == ACTIVITY_HLT && events_wake_up(v)) {
+		v->cur->activity = ACTIVITY_ACTIVE;
+		vcpu_request(v, REQUEST_EVENT);
 	}
-	v->cur->activity = ACTIVITY_ACTIVE;
-	vcpu_request(v, REQUEST_EVENT);
-	return true;
+	return !is_active(v);
+}
+
+/* Halted, or before a start-up IPI. False: the guest has ended. */
+static bool sleep(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	bool alive = true;
+
+	if (!__atomic_sub_fetch(&vm->nr_awake, 1, __ATOMIC_SEQ_CST))
+		console_guest_pause(&vm->line);
+	while (alive && is_asleep(v)) {
+		handshake_wait(v);
+		if (v->requests)
+			alive = do_requests(v);
+	}
+	__atomic_add_fetch(&vm->nr_awake, 1, __ATOMIC_SEQ_CST);
+	return alive;
 }
 
 static void trace(struct vcpu *v)
@@ -131,7 +145,7 @@ static bool settle(struct vcpu *v, enum handled how)
 		v->vm->virt->leave(v);
 		return true;
 	case HANDLED_SLEEP:
-		return halt(v);
+		return sleep(v);
 	case HANDLED_KILL:
 		return false;
 	}
@@ -143,31 +157,43 @@ static bool is_step_exit(struct vcpu *v)
 	return events_end_step(v, v->exit.kind == EXIT_EXCEPTION && v->exit.event.vector == EXC_DB);
 }
 
+static void begin(struct vcpu *v)
+{
+	v->cpu = this_cpu()->index;
+	this_cpu()->vcpu = v;
+	__atomic_add_fetch(&v->vm->nr_awake, 1, __ATOMIC_SEQ_CST);
+	handshake_start(v);
+	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT |
+				REQUEST_TIMER);
+	vcpu_load_cpu_state(v);
+	v->start_tsc = v->exit_tsc = rdtsc();
+	v->backend->attach(v);
+}
+
+static void end(struct vcpu *v)
+{
+	handshake_stop(v);
+	__atomic_sub_fetch(&v->vm->nr_awake, 1, __ATOMIC_SEQ_CST);
+	this_cpu()->vcpu = NULL;
+	timer_disarm();
+}
+
 void vcpu_run(struct vcpu *v)
 {
 	struct exit_count *count = &v->count[EXIT_EXTINT];
 	enum handled how;
 	bool alive = true;
 
-	v->cpu = this_cpu()->index;
-	this_cpu()->vcpu = v;
-	vcpu_request(v, REQUEST_CONTROLS | REQUEST_SYNC_ROOT | REQUEST_FLUSH | REQUEST_EVENT |
-				REQUEST_TIMER);
-	vcpu_load_cpu_state(v);
-	v->start_tsc = v->exit_tsc = rdtsc();
-	v->backend->attach(v);
+	begin(v);
 	while (likely(alive)) {
-		/* Whoever asks for something after this look sees in_guest, and kicks. */
-		__atomic_store_n(&v->in_guest, true, __ATOMIC_SEQ_CST);
-		if (unlikely(v->requests)) {
-			v->in_guest = false;
-			alive = do_requests(v);
+		if (unlikely(!handshake_enter(v))) {
+			alive = do_requests(v) && (is_active(v) || sleep(v));
 			continue;
 		}
 		count->time += rdtsc() - v->exit_tsc;
 		v->backend->run(v);
 		v->exit_tsc = rdtsc();
-		__atomic_store_n(&v->in_guest, false, __ATOMIC_RELEASE);
+		handshake_exit(v);
 		count = &v->count[v->exit.kind];
 		count->exits++;
 		trace(v);
@@ -177,7 +203,5 @@ void vcpu_run(struct vcpu *v)
 		if (unlikely(how != HANDLED_RESUME))
 			alive = settle(v, how);
 	}
-	this_cpu()->vcpu = NULL;
-	timer_disarm();
-	__atomic_sub_fetch(&v->vm->nr_running, 1, __ATOMIC_RELEASE);
+	end(v);
 }

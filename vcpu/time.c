@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The guest's clock is the host's TSC since the guest's start, in nanoseconds. The devices say when
- * they want to be called next; the host's timer of the CPU that learnt of it is set to that.
+ * they want to be called next: a vCPU's LAPIC by the timer of that vCPU's CPU, all others by vCPU 0's.
  */
 #include "vcpu/time.h"
 
@@ -31,21 +31,53 @@ void vcpu_set_tsc(struct vcpu *v, u64 value)
 	vcpu_request(v, REQUEST_CONTROLS | REQUEST_TIMER);
 }
 
-/* Sets this CPU's timer, if what the devices wait for has changed: to that, or to the next try at
- * handing over typed bytes, whichever comes first. */
-static void set_timer(struct vm *vm)
+/* When this vCPU's CPU has something to do for the devices. */
+static u64 next_event(const struct vcpu *v)
 {
-	u64 next = board_next_event(&vm->board);
+	return board_next_event(&v->vm->board, v->index);
+}
 
-	if (likely(next == vm->next_event))
-		return;
-	vm->next_event = next;
-	if (unlikely(vm->input.head != vm->input.tail))
+/* Typed bytes are tried again too. */
+static void arm(struct vcpu *v, u64 next)
+{
+	struct vm *vm = v->vm;
+
+	if (unlikely(!v->index && vm->input.head != vm->input.tail))
 		next = MIN(next, vm->input.retry);
 	if (next == CLOCK_NEVER)
 		timer_disarm();
 	else
 		timer_arm(vm->start_tsc + ns_to_tsc(next));
+}
+
+/*
+ * Sets this CPU's timer, if what it waits for has changed. vCPU 0's also serves the devices, which
+ * others may set going: they look at its next_event after that, it looks at the devices once more
+ * after storing it, so that one of both sees the other.
+ */
+static void set_timer(struct vcpu *v)
+{
+	u64 next = next_event(v);
+
+	while (unlikely(next != v->next_event)) {
+		__atomic_store_n(&v->next_event, next, __ATOMIC_SEQ_CST);
+		arm(v, next);
+		next = next_event(v);
+	}
+}
+
+/* After an access to a device, which may now want to be called earlier than vCPU 0 knows. */
+static void set_device_timer(struct vcpu *v)
+{
+	struct vcpu *first = v->vm->vcpu[0];
+
+	if (v != first) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (board_devices_next_event(&v->vm->board) <
+		    __atomic_load_n(&first->next_event, __ATOMIC_SEQ_CST))
+			vcpu_kick(first, REQUEST_TIMER);
+	}
+	set_timer(v);
 }
 
 bool vcpu_apic_rdmsr(struct vcpu *v, u32 index, u64 *value)
@@ -57,8 +89,13 @@ bool vcpu_apic_wrmsr(struct vcpu *v, u32 index, u64 value)
 {
 	bool done = board_wrmsr(&v->vm->board, v->index, index, value, vm_now(v->vm));
 
-	set_timer(v->vm);
+	set_device_timer(v);
 	return done;
+}
+
+void vcpu_apic_init(struct vcpu *v)
+{
+	board_apic_init(&v->vm->board, v->index);
 }
 
 u64 vcpu_apic_cr8(struct vcpu *v)
@@ -75,14 +112,14 @@ u32 vcpu_port_read(struct vcpu *v, u16 port, unsigned size)
 {
 	u32 value = board_io_read(&v->vm->board, v->index, port, size, vm_now(v->vm));
 
-	set_timer(v->vm);
+	set_device_timer(v);
 	return value;
 }
 
 void vcpu_port_write(struct vcpu *v, u16 port, unsigned size, u32 value)
 {
 	board_io_write(&v->vm->board, v->index, port, size, value, vm_now(v->vm));
-	set_timer(v->vm);
+	set_device_timer(v);
 }
 
 u64 vcpu_mmio_read(struct vcpu *v, gpa_t at, unsigned size)
@@ -97,7 +134,7 @@ u64 vcpu_mmio_read(struct vcpu *v, gpa_t at, unsigned size)
 void vcpu_mmio_write(struct vcpu *v, gpa_t at, unsigned size, u64 value)
 {
 	if (board_mmio_write(&v->vm->board, v->index, at, size, value, vm_now(v->vm)))
-		set_timer(v->vm);
+		set_device_timer(v);
 }
 
 /* Hands typed bytes to the UART as long as it takes them. */
@@ -139,12 +176,14 @@ void vcpu_run_devices(struct vcpu *v)
 	struct vm *vm = v->vm;
 	u64 now = vm_now(vm);
 
-	board_tick(&vm->board, now);
-	if (unlikely(vm->input.head != vm->input.tail))
-		feed_input(vm, now);
-	vm->input.retry = now + INPUT_RETRY_NS;
-	vm->next_event = 0;		/* the timer has run out or was for somebody else: set it anew */
-	set_timer(vm);
+	board_tick(&vm->board, v->index, now);
+	if (!v->index) {
+		if (unlikely(vm->input.head != vm->input.tail))
+			feed_input(vm, now);
+		vm->input.retry = now + INPUT_RETRY_NS;
+	}
+	v->next_event = 0;		/* the timer has run out or was for somebody else: set it anew */
+	set_timer(v);
 }
 
 bool vcpu_interrupt_pending(struct vcpu *v)

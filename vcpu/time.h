@@ -15,6 +15,9 @@ bool must_check vcpu_apic_wrmsr(struct vcpu *v, u32 index, u64 value);
 u64 vcpu_apic_cr8(struct vcpu *v);
 void vcpu_apic_set_cr8(struct vcpu *v, u8 value);
 
+/* What an INIT does to it. */
+void vcpu_apic_init(struct vcpu *v);
+
 /* Devices of v's guest, by port and by address. `size` in bytes. What nobody claims reads as ones.
  */
 u32 vcpu_port_read(struct vcpu *v, u16 port, unsigned size);
@@ -22,8 +25,8 @@ void vcpu_port_write(struct vcpu *v, u16 port, unsigned size, u32 value);
 u64 vcpu_mmio_read(struct vcpu *v, gpa_t at, unsigned size);
 void vcpu_mmio_write(struct vcpu *v, gpa_t at, unsigned size, u64 value);
 
-/* Lets the devices catch up with the clock, and sets the host's timer for what they wait for next.
- */
+/* Lets v's LAPIC, and with vCPU 0 all devices, catch up with the clock, and sets the timer of v's CPU,
+ * which calls, for what they wait for next. */
 void vcpu_run_devices(struct vcpu *v);
 
 /* Is an interrupt for v requested; and take it: its vector, or -1. */

@@ -15,6 +15,7 @@
 #include "mm/pagewalk/pagewalk.h"
 #include "mm/shadow/mmu.h"
 #include "vcpu/exit.h"
+#include "vcpu/msr.h"
 
 struct vm;
 struct vcpu;
@@ -95,6 +96,16 @@ enum vcpu_request {
 	REQUEST_TIMER		= BIT(4),	/* a deadline of a device has passed */
 	REQUEST_CONTROLS	= BIT(5),	/* controls changed: the backend must program them */
 	REQUEST_END		= BIT(6),	/* the guest has ended */
+	REQUEST_PAUSE		= BIT(8),	/* another vCPU changes what handlers read (vm_pause()) */
+	REQUEST_STARTUP		= BIT(7),	/* an INIT or start-up IPI has come (vcpu/startup.h) */
+};
+
+/* Where a vCPU is, as others may rely on it: they interrupt its CPU only where it wouldn't look at
+ * its requests soon by itself. */
+enum vcpu_place {
+	PLACE_PLINTH,	/* handling an exit: it looks at its requests before it enters or waits */
+	PLACE_GUEST,	/* in the guest, or about to look at its requests for the last time before */
+	PLACE_PARKED,	/* its CPU waits for an interrupt, or is about to; or it doesn't run (any more) */
 };
 
 /* Of one kind of exit. */
@@ -146,8 +157,10 @@ struct vcpu {
 	/* Waiting for its moment; cut short by the last exit; a fault of emulation, not yet
 	 * L1-checked. */
 	struct event inject, interrupted, raised;
-	bool gif, init_pending, entry_pending, in_guest, paging_stale;
+	bool gif, entry_pending, paging_stale;
+	u8 place;		/* enum vcpu_place, atomic */
 	u8 nmi_pending;
+	u32 startup;		/* INIT and start-up IPI that wait (vcpu/startup.h), atomic */
 	struct { bool armed; u64 rip; } nmi_iret;	/* an IRET that ends NMI blocking is being executed */
 	/* Plinth's own single step, and how the guest stood before it. */
 	struct { bool on, tf, sti, mov_ss; u64 rip, dr6; } step;
@@ -158,8 +171,12 @@ struct vcpu {
 	u64 unreadable_rip;	/* where an instruction couldn't be read last, */
 	u32 nr_unreadable;	/* and how often in a row */
 	struct decoded_insn decoded[VCPU_DECODED];
+	struct msr_state msrs;
 	unsigned cpu;		/* index of the host CPU that runs it */
 	u64 flush_acked;	/* vm->flush_wanted that this vCPU has carried out */
+	/* What its host CPU's timer is set to, in ns of the guest's clock: its LAPIC's next event, and
+	 * for vCPU 0 the devices' too. Written by itself, read by others. */
+	u64 next_event;
 	u64 exit_tsc;
 	struct exit_count count[NR_EXIT_KINDS];
 	u64 start_tsc, idle;	/* when it began to run, and ticks that it waited halted: not in time[] */

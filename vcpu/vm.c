@@ -8,13 +8,13 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/time.h"
 #include "console/console.h"
-#include "include/x86/cr.h"
 #include "include/x86/exception.h"
-#include "include/x86/msr.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "vcpu/handshake.h"
 #include "vcpu/registers.h"
 #include "vcpu/report.h"
+#include "vcpu/startup.h"
 #include "vcpu/time.h"
 
 /* From now, in ticks of the TSC: months on the fastest CPU. What is farther away than that may not
@@ -83,13 +83,26 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 {
 	struct vcpu *v = ((struct vm *)ctx)->vcpu[vcpu];
 
-	if (delivery != APIC_NMI)
-		return;		/* INIT and start-up IPIs: a guest has one vCPU today, and they are for others */
-	/* Whoever sends it: its own CPU takes them off meanwhile. The board is locked, so that
-	 * nobody else adds one. */
-	if (__atomic_load_n(&v->nmi_pending, __ATOMIC_RELAXED) < 2)
-		__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
-	vcpu_kick(v, REQUEST_EVENT);
+	switch (delivery) {
+	case APIC_NMI:
+		/* Its own CPU takes them off meanwhile. The board is locked, so that nobody else
+		 * adds one. */
+		if (__atomic_load_n(&v->nmi_pending, __ATOMIC_RELAXED) < 2)
+			__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
+		vcpu_kick(v, REQUEST_EVENT);
+		break;
+	case APIC_INIT:
+		__atomic_store_n(&v->nmi_pending, 0, __ATOMIC_SEQ_CST);
+		startup_note_init(v);
+		vcpu_kick(v, REQUEST_STARTUP);
+		break;
+	case APIC_STARTUP:
+		if (startup_note_sipi(v, vector))
+			vcpu_kick(v, REQUEST_STARTUP);
+		break;
+	default:
+		break;
+	}
 }
 
 static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
@@ -112,79 +125,26 @@ static const struct board_ops board_ops = {
 	.tsc_to_ns = on_tsc_to_ns,
 };
 
-/* --- TLB flushes --- */
-
-/* Has every vCPU carried out the flushes up to number `wanted`, or will it before it enters again?
- */
-static bool is_flushed(const struct vm *vm, u64 wanted)
-{
-	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-		const struct vcpu *v = vm->vcpu[i];
-
-		if (v && __atomic_load_n(&v->flush_acked, __ATOMIC_SEQ_CST) < wanted &&
-		    __atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST))
-			return false;
-	}
-	return true;
-}
-
-static u64 ask_for_flush(struct vm *vm)
-{
-	u64 wanted = __atomic_add_fetch(&vm->flush_wanted, 1, __ATOMIC_SEQ_CST);
-
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		if (vm->vcpu[i])
-			vcpu_kick(vm->vcpu[i], REQUEST_FLUSH);
-	return wanted;
-}
-
-static bool on_mmu_flush(void *ctx, u64 epoch)
-{
-	struct vm *vm = ctx;
-	u64 wanted = ask_for_flush(vm);
-
-	/* vm_flush_done() tells the mmu. The newest epoch stands for all before it. While the two
-	 * words don't belong together nobody waits: mmu_epoch_wanted never comes back to an old
-	 * number. */
-	__atomic_store_n(&vm->mmu_epoch_wanted, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&vm->mmu_epoch, epoch, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&vm->mmu_epoch_wanted, wanted, __ATOMIC_SEQ_CST);
-	return is_flushed(vm, wanted) &&
-	       __atomic_compare_exchange_n(&vm->mmu_epoch_wanted, &wanted, 0, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_SEQ_CST);
-}
-
-static const struct mmu_ops mmu_ops = { .flush = on_mmu_flush };
-
-void vm_flush_done(struct vm *vm)
-{
-	u64 wanted = __atomic_load_n(&vm->mmu_epoch_wanted, __ATOMIC_SEQ_CST), epoch;
-
-	if (likely(!wanted) || !is_flushed(vm, wanted))
-		return;
-	epoch = __atomic_load_n(&vm->mmu_epoch, __ATOMIC_SEQ_CST);
-	if (__atomic_compare_exchange_n(&vm->mmu_epoch_wanted, &wanted, 0, false, __ATOMIC_SEQ_CST,
-					__ATOMIC_SEQ_CST))
-		mmu_flushed(&vm->mmu, epoch);
-}
-
-void vm_flush(struct vm *vm, struct vcpu *self)
-{
-	u64 wanted = ask_for_flush(vm);
-
-	while (!is_flushed(vm, wanted))
-		cpu_pause();
-	vm_flush_done(vm);
-}
+static const struct mmu_ops mmu_ops = { .flush = handshake_mmu_flush };
 
 /* --- The end --- */
 
-void vm_end(struct vm *vm, enum vm_end how, u32 value)
+/* Whoever comes first ends the guest; all its vCPUs stop as soon as they look. */
+static bool begin_end(struct vm *vm, enum vm_end how)
 {
 	u32 runs = VM_RUNS;
 
 	if (!__atomic_compare_exchange_n(&vm->state, &runs, how, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
+		return false;
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(vm->vcpu[i], REQUEST_END);
+	return true;
+}
+
+void vm_end(struct vm *vm, enum vm_end how, u32 value)
+{
+	if (!begin_end(vm, how))
 		return;
 	console_guest_end(&vm->line);
 	if (how == VM_POWERED_OFF)
@@ -193,24 +153,23 @@ void vm_end(struct vm *vm, enum vm_end how, u32 value)
 		kprintf("guest %s: ended: reset", vm->name);
 	else if (how == VM_DEBUG_EXIT)
 		kprintf("guest %s: ended: debug exit 0x%02x", vm->name, value);
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_kick(vm->vcpu[i], REQUEST_END);
 }
 
 void vm_kill(struct vcpu *v, const char *format, ...)
 {
+	struct vm *vm = v->vm;
 	char why[VM_WHY_SIZE];
 	va_list args;
 
-	if (v->vm->state != VM_RUNS)
+	if (!begin_end(vm, VM_KILLED))
 		return;
+	vm->guilty = v;
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	console_guest_end(&v->vm->line);
-	kprintf("guest %s: ended: killed: %s", v->vm->name, why);
+	console_guest_end(&vm->line);
+	kprintf("guest %s: ended: killed: %s", vm->name, why);
 	report_vcpu(v);
-	vm_end(v->vm, VM_KILLED, 0);
 }
 
 /* --- Making --- */
@@ -235,26 +194,6 @@ static void give_back(void *p, u64 size)
 		frames_free(&host_frames, virt_to_phys(p), ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE);
 }
 
-/* What a reset leaves (SDM vol. 3A, "Processor State After Reset"). */
-static void reset_context(struct cpu_ctx *c)
-{
-	for (unsigned i = 0; i < NR_SEGMENTS; i++)
-		c->seg[i] = (struct segment){ .attr = SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE |
-						      SEG_TYPE_ACCESSED, .limit = 0xffff };
-	c->seg[SEG_CS] = (struct segment){ 0xf000, SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE |
-					   SEG_TYPE_ACCESSED, 0xffff, 0xffff0000 };
-	c->seg[SEG_LDTR] = (struct segment){ .attr = SEG_ATTR_P | 2, .limit = 0xffff };
-	c->seg[SEG_TR] = (struct segment){ .attr = SEG_ATTR_P | 11, .limit = 0xffff };
-	c->gdtr = c->idtr = (struct table){ .limit = 0xffff };
-	c->rip = 0xfff0;
-	c->rflags = RFLAGS_FIXED;
-	c->cr0 = CR0_CD | CR0_NW | CR0_ET;
-	c->pat = PAT_RESET;
-	c->dr6 = DR6_FIXED;
-	c->dr7 = DR7_FIXED;
-	c->available = c->dirty = CTX_ALL;
-}
-
 static struct vcpu *create_vcpu(struct vm *vm, unsigned index, const struct page_format *stage2)
 {
 	struct vcpu *v = take(sizeof(*v));
@@ -266,14 +205,14 @@ static struct vcpu *create_vcpu(struct vm *vm, unsigned index, const struct page
 	v->index = index;
 	v->cur = &v->ctx[0];
 	v->gif = true;
-	v->paging_stale = true;
-	v->memo.page = MEMO_NONE;
+	v->place = PLACE_PARKED;	/* until a CPU runs it */
 	v->gva_walk.ops = v->ngpa_walk.ops = &vcpu_walk_ops;
 	v->gva_walk.ctx = v->ngpa_walk.ctx = v;
 	v->gva_walk.pdptr_in_memory = vm->backend->caps->pdptr_in_memory;
 	v->mmu = &v->root_mmu;
 	init_controls(v);
-	reset_context(v->cur);
+	startup_power_on(v);
+	msr_state_init(&v->msrs);
 	if (!mmu_init(&v->root_mmu, &vm->mmu, stage2, NULL) ||
 	    !vm->backend->ctx_create(v, v->cur)) {
 		give_back(v, sizeof(*v));
@@ -297,7 +236,6 @@ struct vm *vm_create(const struct vm_config *config)
 	vm->start_tsc = rdtsc();
 	slots_init(&vm->slots);
 	fmt_set_init(&vm->formats);
-	msr_state_init(&vm->msrs);
 	cpuid_policy_init(&vm->cpuid, host_cpuid, vm->nr_vcpus, false);
 	mmu_vm_init(&vm->mmu, &vm->slots, &host_frames, config->mmu_frames,
 		    config->small_pages ? 1 : FMT_MAX_LEVELS, &mmu_ops, vm);

@@ -10,7 +10,6 @@
 #include "mm/shadow/mmu.h"
 #include "mm/slots.h"
 #include "vcpu/cpuid.h"
-#include "vcpu/msr.h"
 #include "vcpu/vcpu.h"
 
 #define VM_MAX_VCPUS	BOARD_MAX_VCPUS
@@ -56,7 +55,6 @@ struct vm {
 	struct mmu_vm mmu;
 	struct format_set formats;
 	struct cpuid_policy cpuid;
-	struct msr_state msrs;
 	struct board board;	/* has a lock of its own, taken last */
 	struct vm_input input;
 	struct console_line line;	/* of console output */
@@ -65,13 +63,15 @@ struct vm {
 	unsigned nr_vcpus;
 	struct vcpu *vcpu[VM_MAX_VCPUS];
 	u64 start_tsc;		/* of the host, when the guest's clock read 0 */
-	u64 next_event;		/* of the devices, in ns of the guest's clock, as the host's timer was last set */
 	u64 flush_wanted;	/* number of flushes asked for so far; see vcpu->flush_acked */
+	struct vcpu *pauser;	/* has paused all others, or is about to; atomic, NULL: nobody */
 	/* The mmu waits for its flush mmu_epoch, which is ours of number mmu_epoch_wanted; 0: it
 	 * doesn't. */
 	u64 mmu_epoch, mmu_epoch_wanted;
 	u32 state;		/* enum vm_end, atomic: whoever moves it from VM_RUNS reports */
-	u32 nr_running;		/* vCPUs that haven't left vcpu_run() yet */
+	u32 nr_running;		/* vCPUs that haven't left vcpu_run() yet, and one for who started them */
+	u32 nr_awake;		/* vCPUs that don't wait, halted or for a start-up IPI; atomic */
+	const struct vcpu *guilty;	/* of a killed guest: the one that was reported */
 };
 
 struct vm_config {
@@ -111,12 +111,21 @@ bool vm_console_input(struct vm *vm, u8 byte);
 void vm_end(struct vm *vm, enum vm_end how, u32 value);
 printf_like(2, 3) void vm_kill(struct vcpu *v, const char *format, ...);
 
-/* Forgets every vCPU's translations; returns when no vCPU uses an old one any more. `self` is the
- * caller's own vCPU, or NULL. */
-void vm_flush(struct vm *vm, struct vcpu *self);
+/* Forgets every vCPU's translations; returns when no vCPU uses an old one any more: soon, as those in
+ * the guest are interrupted and nobody else is waited for. */
+void vm_flush(struct vm *vm);
 
 /* A vCPU has carried out a flush: the mmu may be waiting for that. */
 void vm_flush_done(struct vm *vm);
+
+/*
+ * Stops all other vCPUs outside the guest and outside Plinth's handlers, so that `self`, whose own
+ * CPU calls, may change what handlers read without a lock: the memory slots. The caller holds no
+ * lock. Returns within the time of one handler of the others. False: another vCPU is pausing; the
+ * caller must go back to its requests (where it will be paused itself) and try again from there.
+ */
+bool must_check vm_pause(struct vcpu *self);
+void vm_resume(struct vcpu *self);
 
 /* The host's pointer to guest memory for [at, at + size), with these RIGHT_*; NULL: not memory. */
 static inline void *vm_memory(struct vm *vm, gpa_t at, u64 size, u8 rights)

@@ -40,8 +40,9 @@ static struct fake {
 	int interrupt;			/* what the local APIC offers; -1: nothing */
 	bool takes_back;		/* it has nothing any more when asked for it */
 	bool flush_takes_time;		/* the mmu's flushes end after they were asked for */
-	unsigned accepted;
-	unsigned kills, vm_flushes;
+	unsigned accepted, debug_resets, apic_inits;
+	unsigned kills, vm_flushes, resumes;
+	bool paused, other_pauses;	/* the second: another vCPU is pausing */
 	char why[200];
 	u64 xcr0, tsc_aux, tsc, cr8, apic_value, epoch;
 	u32 pkru, apic_index;
@@ -137,6 +138,10 @@ static void fake_state(void)
 
 static void fake_inject(struct vcpu *who, const struct event *e)
 {
+	if (e->type == EVENT_NONE) {
+		fake.injecting = false;
+		return;
+	}
 	assert_false(fake.injecting);
 	assert_true(fake.nr_injected < ARRAY_SIZE(fake.injected));
 	fake.injected[fake.nr_injected++] = *e;
@@ -204,6 +209,7 @@ u64 cpu_state_tsc_aux(void) { return fake.tsc_aux; }
 void cpu_state_set_tsc_aux(u64 value) { fake.tsc_aux = value; }
 u32 cpu_state_pkru(void) { return fake.pkru; }
 void cpu_state_reset(u64 xcr0) { fake.xcr0 = xcr0 ? 1 : 0; }
+void cpu_state_reset_debug(void) { fake.debug_resets++; }
 void cpu_take_interrupts(void) { fake.interrupts_taken++; }
 void cpu_take_machine_check(void) { fake.machine_checks++; }
 
@@ -212,10 +218,23 @@ void vcpu_kick(struct vcpu *who, u32 requests)
 	vcpu_request(who, requests);
 }
 
-void vm_flush(struct vm *m, struct vcpu *self)
+void vm_flush(struct vm *m)
 {
 	fake.vm_flushes++;
 	mmu_flushed(&m->mmu, fake.epoch);
+}
+
+bool vm_pause(struct vcpu *self)
+{
+	fake.paused = !fake.other_pauses;
+	return fake.paused;
+}
+
+void vm_resume(struct vcpu *self)
+{
+	assert_true(fake.paused);
+	fake.paused = false;
+	fake.resumes++;
 }
 
 void vm_kill(struct vcpu *who, const char *format, ...)
@@ -231,6 +250,7 @@ void vm_kill(struct vcpu *who, const char *format, ...)
 
 u64 vcpu_tsc(const struct vcpu *who) { return fake.tsc; }
 void vcpu_set_tsc(struct vcpu *who, u64 value) { fake.tsc = value; }
+void vcpu_apic_init(struct vcpu *who) { fake.apic_inits++; }
 u64 vcpu_apic_cr8(struct vcpu *who) { return fake.cr8; }
 void vcpu_apic_set_cr8(struct vcpu *who, u8 value) { fake.cr8 = value; }
 bool vcpu_interrupt_pending(struct vcpu *who) { return fake.interrupt >= 0; }
@@ -366,7 +386,7 @@ static int fake_setup(void **state)
 	slots_init(&vm.slots);
 	assert_true(slots_add(&vm.slots, GPA(0), FAKE_MEMORY, HPA(0x40000000), memory, RIGHTS_ALL));
 	fmt_set_init(&vm.formats);
-	msr_state_init(&vm.msrs);
+	msr_state_init(&v->msrs);
 	fake_policy();
 	v->vm = &vm;
 	v->cur = &v->ctx[0];

@@ -262,7 +262,7 @@ static void test_pm(void **state)
 	board_io_write(&board, 0, 0x602, 2, 0x0001, 3 * second);
 	assert_in_range(pm_next_event(&board.pm), 4686968000ull, 4686970000ull);
 	assert_false(board.ioapic.lines & 1 << 9);
-	board_tick(&board, 4687000000ull);
+	board_tick(&board, 0, 4687000000ull);
 	assert_true(board.ioapic.lines & 1 << 9);
 	board_io_write(&board, 0, 0x600, 1, 0x01, 4687000000ull);
 	assert_false(board.ioapic.lines & 1 << 9);
@@ -298,8 +298,8 @@ static void test_extint(void **state)
 	out(0x40, 1, 0x9c);
 	out(0x40, 1, 0x2e);			/* 100 Hz */
 	assert_false(board_interrupt_pending(&board, 0));
-	assert_in_range(board_next_event(&board), 9999000, 10002000);
-	board_tick(&board, board_next_event(&board));
+	assert_in_range(board_next_event(&board, 0), 9999000, 10002000);
+	board_tick(&board, 0, board_next_event(&board, 0));
 	assert_true(seen.kicks[0] > 0);
 	assert_true(board_interrupt_pending(&board, 0));
 	assert_false(board_interrupt_pending(&board, 1));
@@ -372,7 +372,7 @@ static void test_ioapic_path(void **state)
 	out(0x43, 1, 0x30);
 	out(0x40, 1, 0x10);
 	out(0x40, 1, 0x00);
-	board_tick(&board, 1000000);
+	board_tick(&board, 0, 1000000);
 	assert_int_equal(board_interrupt_accept(&board, 0), 0x45);
 }
 
@@ -453,10 +453,10 @@ static void test_random(void **state)
 		now += random() % 1000000;
 		random_step(random() & 1, now);
 		if (random() % 4 == 0) {
-			board_tick(&board, now);
-			assert_true(board_next_event(&board) > now);
+			board_tick(&board, 0, now);
+			assert_true(board_next_event(&board, 0) > now);
 		}
-		assert_int_equal(board.lock.next, board.lock.serving);
+		assert_int_equal(board.lock.held, 0);
 	}
 }
 

@@ -34,6 +34,8 @@ static void event(void *ctx, u32 index, enum apic_delivery delivery, u8 vector)
 {
 	nmis[index] += delivery == APIC_NMI;
 	inits[index] += delivery == APIC_INIT;
+	if (delivery == APIC_INIT)
+		lapic_reset(&apic[index]);		/* as the vCPU does */
 	sipis[index] += delivery == APIC_STARTUP;
 	sipi_vector = vector;
 }

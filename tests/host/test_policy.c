@@ -386,7 +386,7 @@ static unsigned access_of(u32 index, bool k8)
 
 static void check_msr(u32 index, bool k8)
 {
-	u64 reads = vm.msrs.unknown_reads, writes = vm.msrs.unknown_writes, value = 0x5555;
+	u64 reads = v->msrs.unknown_reads, writes = v->msrs.unknown_writes, value = 0x5555;
 	unsigned access = access_of(index, k8);
 
 	if (msr_read(v, index, &value) != !!(access & R))
@@ -398,10 +398,10 @@ static void check_msr(u32 index, bool k8)
 	/* Back what was read: no rule about values is in the way. */
 	if (msr_write(v, index, value) != !!(access & W))
 		fail_msg("write of %#x", index);
-	assert_int_equal(vm.msrs.unknown_reads - reads, !access);
-	assert_int_equal(vm.msrs.unknown_writes - writes, !access);
+	assert_int_equal(v->msrs.unknown_reads - reads, !access);
+	assert_int_equal(v->msrs.unknown_writes - writes, !access);
 	if (!access)
-		assert_int_equal(vm.msrs.last_unknown, index);
+		assert_int_equal(v->msrs.last_unknown, index);
 }
 
 static void check_all_msrs(bool k8)

@@ -169,12 +169,12 @@ static double worst_error(const struct source *s, u64 late, u64 until, u64 *seed
 
 	s->start();
 	for (;;) {
-		now = board_next_event(&board) + xorshift(seed) % (late + 1);
+		now = board_next_event(&board, 0) + xorshift(seed) % (late + 1);
 		if (now > until)
 			return worst;
-		board_tick(&board, now);
+		board_tick(&board, 0, now);
 		guest_runs(s, now);
-		assert_true(board_next_event(&board) > now);
+		assert_true(board_next_event(&board, 0) > now);
 		error = now / s->ns - ticks;
 		worst = MAX(worst, error < 0 ? -error : error);
 	}
@@ -201,7 +201,7 @@ static void test_merge(void **state)
 		setup(true);
 		sources[i].start();
 		for (unsigned n = 1; n <= 20; n++) {
-			board_tick(&board, n * SECOND);
+			board_tick(&board, 0, n * SECOND);
 			guest_runs(&sources[i], n * SECOND);
 			assert_int_equal(ticks, n);
 		}
@@ -213,7 +213,7 @@ static void test_bound(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		setup(false);
 		sources[i].start();
-		board_tick(&board, 3600 * SECOND);
+		board_tick(&board, 0, 3600 * SECOND);
 		guest_runs(&sources[i], 3600 * SECOND);
 		assert_int_equal(ticks, MOST_OWED + 1);
 		assert_false(board_interrupt_pending(&board, 0));
@@ -226,8 +226,8 @@ static void test_guest_masks(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		setup(false);
 		sources[i].start();
-		while (board_next_event(&board) < 40 * MS)
-			board_tick(&board, board_next_event(&board));
+		while (board_next_event(&board, 0) < 40 * MS)
+			board_tick(&board, 0, board_next_event(&board, 0));
 		guest_runs(&sources[i], 40 * MS);
 		assert_int_equal(ticks, 1);
 	}
@@ -241,14 +241,14 @@ static void test_forgotten(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		setup(false);
 		sources[i].start();
-		board_tick(&board, now);
+		board_tick(&board, 0, now);
 		sources[i].start();
 		guest_runs(&sources[i], now);
 		assert_int_equal(ticks, 1);
 	}
 	setup(false);
 	start_pit_ioapic();
-	board_tick(&board, now);
+	board_tick(&board, 0, now);
 	ioapic_entry(2, 0x10000 | VECTOR);
 	guest_runs(&sources[0], now);
 	ioapic_entry(2, VECTOR);
@@ -256,7 +256,7 @@ static void test_forgotten(void **state)
 	assert_int_equal(ticks, 1);
 	setup(false);
 	start_lapic();
-	board_tick(&board, now);
+	board_tick(&board, 0, now);
 	lapic(0x320, 0x30000 | VECTOR, now);
 	guest_runs(&sources[2], now);
 	lapic(0x320, 0x20000 | VECTOR, now);
@@ -275,7 +275,7 @@ static void test_linux_check_timer(void **state)
 			setup(merge);
 			sources[i].start();
 			for (unsigned n = 0; n < 3; n++) {
-				board_tick(&board, slices[n]);
+				board_tick(&board, 0, slices[n]);
 				guest_runs(&sources[i], slices[n]);
 			}
 			assert_int_equal(ticks > 4, !merge);
@@ -297,9 +297,9 @@ static void test_fastest(void **state)
 		else
 			pit_start(2, 0);
 		while (now < SECOND) {
-			board_tick(&board, now);
+			board_tick(&board, 0, now);
 			guest_runs(&sources[i], now);
-			next = board_next_event(&board);
+			next = board_next_event(&board, 0);
 			now = next;
 			services++;
 		}
@@ -319,13 +319,13 @@ static void test_exactly_once(void **state)
 	while (now < 10000 * LAPIC_PERIOD) {
 		now += xorshift(&seed) % (3 * LAPIC_PERIOD);
 		if (xorshift(&seed) & 1)
-			board_tick(&board, now);
+			board_tick(&board, 0, now);
 		else
 			board_io_read(&board, 0, 0x608, 4, now);
 		if (xorshift(&seed) & 1)
 			lapic(0x310, 0, now);	/* any access lets the timer look at the clock */
-		if (now >= board_next_event(&board))
-			board_tick(&board, now);
+		if (now >= board_next_event(&board, 0))
+			board_tick(&board, 0, now);
 		guest_runs(&sources[2], now);
 		assert_int_equal(ticks, now / LAPIC_PERIOD);
 	}

@@ -99,7 +99,7 @@ def image_words(options, guests, scratch):
 def default_cpus(guests):
     """Each virtual CPU has a host CPU of its own; what isn't a number is for Plinth to refuse."""
     counts = [guest.value("cpus", "1") for guest in guests]
-    return max(1, sum(min(int(count), 64) if count.isdigit() else 1 for count in counts))
+    return max(1, sum(min(int(count), 32) if count.isdigit() else 1 for count in counts))
 
 
 def emulator_words(options, guests, scratch):

@@ -196,7 +196,11 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	};
 	struct vmcb *vmcb = vmcb_of(v);
 
-	assert(e->type != EVENT_NONE && e->type < ARRAY_SIZE(type));
+	assert(e->type < ARRAY_SIZE(type));
+	if (e->type == EVENT_NONE) {
+		vmcb->eventinj = 0;
+		return;
+	}
 	/* The VMCB has it too, but Bochs 2.7 doesn't load CR2 from there. */
 	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF)
 		write_cr2(e->payload);

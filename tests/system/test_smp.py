@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Guests with several vCPUs, each on a host CPU of its own."""
+import re
+
+import pytest
+
+from conftest import debian, type_in_shell
+
+BOOT = "kernel=build/guests/boot.elf"
+
+
+@pytest.mark.parametrize("firmware, media, cpus", [("bios", "kernel", 4), ("uefi", "usb", 2)])
+def test_linux(run, firmware, media, cpus):
+    """Debian's Linux starts all its CPUs, and finds each to be a core of its own."""
+    result = run("--firmware", firmware, "--media", media, "--hv", "report-exits",
+                 "--guest", debian(f"mem=384M,cpus={cpus}"),
+                 *type_in_shell("nproc", "cat /proc/cpuinfo", "poweroff -f"), timeout=180)
+    assert result.status == 0, result
+    assert f"\n{cpus}\n" in result.output, result
+    for key in ("processor", "core id", "apicid"):
+        found = re.findall(rf"^{key}\s*: (\d+)", result.output, re.M)
+        assert found == [str(i) for i in range(cpus)], (key, result)
+    assert result.says(rf"guest 1: Linux .* on CPUs 0 to {cpus - 1}$"), result
+    for i in range(cpus):
+        assert result.says(rf"guest 1: vCPU {i}: [1-9]\d* exits"), result
+    assert result.says("guest 1: ended: powered off"), result
+
+
+def test_two_guests(run):
+    """Two guests of two vCPUs: four host CPUs in their order."""
+    result = run("--guest", debian("name=left,mem=192M,cpus=2"),
+                 "--guest", debian("name=right,mem=192M,cpus=2"),
+                 "--expect", r"\[right\] Welcome to Linux .* 2 CPU", timeout=180)
+    assert result.status == 0, result
+    assert result.says("guest left: .* on CPUs 0 to 1$"), result
+    assert result.says("guest right: .* on CPUs 2 to 3$"), result
+
+
+@pytest.mark.parametrize("cpus, first, second, refused", [
+    (2, 3, 1, "first"), (3, 2, 2, "second"), (32, 1, 32, "second")])
+def test_too_few_host_cpus(run, cpus, first, second, refused):
+    result = run("--cpus", str(cpus), "--guest", f"{BOOT},name=first,cpus={first}",
+                 "--guest", f"{BOOT},name=second,cpus={second}", timeout=60)
+    taken = 0 if refused == "first" else first
+    assert result.says(rf"guest {refused}: refused: cpus=\d+: .*this machine has {cpus}, .*"
+                       rf"taken {taken}\."), result
+    other = "second" if refused == "first" else "first"
+    assert result.says(f"guest {other}: ended: debug exit"), result
+
+
+def test_all_stop(run):
+    """A guest's end stops all its vCPUs, those that never ran too; of a killed one it is told where
+    the others were."""
+    result = run("--guest", "kernel=build/guests/triple.elf,cpus=3", timeout=60)
+    assert result.status == 6 and result.says("guest 1: ended: killed: triple fault"), result
+    assert result.says(r"^guest 1, vCPU 0, on CPU 0:$"), result
+    for i in (1, 2):
+        assert result.says(rf"^  vCPU {i} of guest 1, on CPU {i}: RIP 000000000000fff0, waiting for a "
+                           "start-up IPI"), result
+    assert result.says("all guests have ended; powering off"), result
