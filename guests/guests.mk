@@ -6,7 +6,7 @@ TAP_GUESTS   := boot cpuid msr debug strings hypercall exceptions paging interru
                 prefixes fpu selfmod $(GUESTS_32)
 PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
-TAP_GUESTS   += access $(PAGING_32)
+TAP_GUESTS   += access walks $(PAGING_32)
 OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
 GUEST_BUILD  := $(BUILD)/guests
