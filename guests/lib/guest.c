@@ -19,8 +19,9 @@ void guest_interrupt(struct frame *f);
 
 static struct gate idt[NR_VECTORS];
 static void (*handlers[NR_VECTORS])(struct frame *f);
-static u32 tss[26];
+u32 tss[26 + 33];
 static u8 trap_stack[8192] __attribute__((aligned(16)));
+static u8 ist_stack[8192] __attribute__((aligned(16)));
 
 static void record(const struct frame *f)
 {
@@ -73,6 +74,28 @@ void set_gate_dpl(unsigned vector, unsigned dpl)
 	idt[vector].attr = (u8)(0x8e | dpl << 5);
 }
 
+u64 *gate_of(unsigned vector)
+{
+	return (u64 *)&idt[vector];
+}
+
+void mend_gate(unsigned vector)
+{
+	set_entry(vector, (u64)stubs + vector * STUB_SIZE);
+}
+
+void set_gate_ist(unsigned vector, unsigned ist)
+{
+	idt[vector].ist = (u8)ist;
+}
+
+/* The descriptor has to be available again for LTR. */
+void set_tss_limit(unsigned limit)
+{
+	gdt[7] = (gdt[7] & ~0xffffull & ~(0xfull << 40)) | limit | 9ull << 40;
+	__asm__ volatile("ltr %w0" :: "r"(0x38));
+}
+
 static void load_tables(void)
 {
 	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = {
@@ -84,7 +107,9 @@ static void load_tables(void)
 		set_entry(i, (u64)stubs + i * STUB_SIZE);
 	__asm__ volatile("lidt %0" :: "m"(pointer));
 	__builtin_memcpy(&tss[1], &top, sizeof(top));
-	tss[25] = 104 << 16;
+	top = (u64)(ist_stack + sizeof(ist_stack));
+	__builtin_memcpy(&tss[9], &top, sizeof(top));
+	tss[25] = TSS_IOMAP << 16;
 	gdt[7] = 103 | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 	gdt[8] = base >> 32;
 	__asm__ volatile("ltr %w0; lldt %w1" :: "r"(0x38), "r"(0));

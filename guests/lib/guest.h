@@ -193,6 +193,18 @@ void set_gate_present(unsigned vector, bool present);
 /* ---- 64-bit kernels only ---- */
 #ifdef __x86_64__
 
+/* The two words of a gate, to be damaged at will. */
+u64 *gate_of(unsigned vector);
+/* As set up at the start. */
+void mend_gate(unsigned vector);
+/* Stack `ist` (1 to 7; 0: none) for a vector. Their tops are in the TSS, two words each from
+ * tss[9]; IST1 has a stack of its own. */
+void set_gate_ist(unsigned vector, unsigned ist);
+/* 104 bytes, then room for an I/O permission map that covers ports up to 3FFH. */
+#define TSS_IOMAP 104
+extern u32 tss[];
+void set_tss_limit(unsigned limit);
+
 /* ---- paging (guests/lib/paging.c): addresses from WINDOW on are the test's own ---- */
 
 #define WINDOW		0x8000000000ul	/* the second entry of the PML4 */

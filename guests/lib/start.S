@@ -169,6 +169,7 @@ gdt:	.quad 0
 	.quad 0x00affb000000ffff	/* 28: code, 64-bit, CPL 3 */
 	.quad 0x00cff3000000ffff	/* 30: data, CPL 3 */
 	.quad 0, 0			/* 38: TSS */
+	.quad 0x00af1b000000ffff	/* 48: code, 64-bit, not present */
 gdt_end:
 	.globl gdt_pointer
 gdt_pointer:
