@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 build/guests/NAME.elf.
-# TAP_GUESTS end with a plan and the debug exit; the others end, or don't, in their own way.
+# TAP_GUESTS and SMP_GUESTS (four CPUs) end with a plan and the debug exit; the others end, or
+# don't, in their own way.
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot cpuid msr debug delivery strings hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
@@ -8,7 +9,10 @@ PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += access walks $(PAGING_32)
 OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
-GUESTS       := $(TAP_GUESTS) $(OTHER_GUESTS)
+SMP_GUESTS   := smp
+GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
+# Further keys of --guest that a kernel needs, bare and under Plinth.
+GUEST_KEYS   := $(SMP_GUESTS:%=%,cpus=4)
 GUEST_BUILD  := $(BUILD)/guests
 GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
                 -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
@@ -16,6 +20,7 @@ GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -
 GUEST_64     := -mno-red-zone -mcmodel=small
 GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start stubs guest tap paging acpi)
 GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 stubs guest32 tap)
+SMP_LIB      := $(patsubst %,$(GUEST_BUILD)/lib/%.o,smp ap)
 ACCESS_LIB   := accesses access_kinds access_model
 GUEST_LD     := $(LD) -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segments \
                 -T guests/lib/link.ld
@@ -23,7 +28,7 @@ GUEST_LD     := $(LD) -static -nostdlib -z max-page-size=4096 --no-warn-rwx-segm
 guests: $(GUESTS:%=$(GUEST_BUILD)/%.elf)
 
 list-guests:
-	@printf '%s\n' $(TAP_GUESTS)
+	@printf '%s\n' $(TAP_GUESTS) $(GUEST_KEYS)
 
 $(GUEST_BUILD)/lib32/%.o: guests/lib/%.c
 	@mkdir -p $(@D)
@@ -58,6 +63,9 @@ $(ACCESS_32): $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
 
 $(GUEST_BUILD)/bench.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/bench_paging.o
 $(GUEST_BUILD)/bench.elf: $(GUEST_BUILD)/lib/bench_paging.o
+
+$(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): GUEST_EXTRA := $(SMP_LIB)
+$(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): $(SMP_LIB)
 
 # The 64-bit program goes into an ELF32 file: what QEMU's -kernel takes.
 $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) guests/lib/link.ld

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds ACPI's fixed registers as an operating system does: RSDP, RSDT or XSDT, FADT (ACPI 5.2). */
+/* Finds ACPI's tables and fixed registers as an operating system does: RSDP, RSDT or XSDT, FADT (ACPI 5.2). */
 #include "guests/lib/guest.h"
 
 #define FADT_DSDT	40
@@ -25,7 +25,7 @@ static const u8 *rsdp(void)
 	return NULL;
 }
 
-const u8 *acpi_fadt(void)
+const u8 *acpi_table(const char signature[4])
 {
 	const u8 *root = rsdp(), *table;
 	unsigned step = 4;
@@ -42,10 +42,15 @@ const u8 *acpi_fadt(void)
 	for (u32 at = 36; at + step <= size; at += step) {
 		const u8 *one = (const u8 *)(word)field32(table + at);
 
-		if (memcmp(one, "FACP", 4) == 0)
+		if (memcmp(one, signature, 4) == 0)
 			return one;
 	}
 	return NULL;
+}
+
+const u8 *acpi_fadt(void)
+{
+	return acpi_table("FACP");
 }
 
 u32 pm_timer(void)

@@ -96,16 +96,22 @@ void set_tss_limit(unsigned limit)
 	__asm__ volatile("ltr %w0" :: "r"(0x38));
 }
 
-static void load_tables(void)
+void load_idt(void)
 {
 	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = {
 		sizeof(idt) - 1, (u64)idt
 	};
+
+	__asm__ volatile("lidt %0" :: "m"(pointer));
+}
+
+static void load_tables(void)
+{
 	u64 base = (u64)tss, top = (u64)(trap_stack + sizeof(trap_stack));
 
 	for (unsigned i = 0; i < NR_VECTORS; i++)
 		set_entry(i, (u64)stubs + i * STUB_SIZE);
-	__asm__ volatile("lidt %0" :: "m"(pointer));
+	load_idt();
 	__builtin_memcpy(&tss[1], &top, sizeof(top));
 	top = (u64)(ist_stack + sizeof(ist_stack));
 	__builtin_memcpy(&tss[9], &top, sizeof(top));

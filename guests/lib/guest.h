@@ -181,6 +181,8 @@ static inline void lapic_write(u32 reg, u32 v) { *(volatile u32 *)(LAPIC + reg) 
 /* Sets a gate that goes to `entry` without a stub: it must end with IRETQ. */
 void set_raw_gate(unsigned vector, void (*entry)(void));
 void set_gate_present(unsigned vector, bool present);
+/* On an AP: the IDT that the boot processor uses. */
+void load_idt(void);
 
 /* Bits of paging-structure entries. */
 #define PTE_P		0x01ul
@@ -223,6 +225,8 @@ u64 user_code(const void *code, size_t size);
 
 /* ---- ACPI (guests/lib/acpi.c) ---- */
 
+/* The table with this signature that the RSDT or XSDT lists, or NULL. */
+const u8 *acpi_table(const char signature[4]);
 /* The FADT, or NULL. */
 const u8 *acpi_fadt(void);
 /* Goes to S5; returns if that fails. */

@@ -15,11 +15,13 @@ LINE = re.compile(r"^(not )?ok (\d+)(?: - (.*?))?(?: # (SKIP|TODO).*)?\s*$")
 
 
 def list_guests():
+    """{name: further keys of --guest}: a line each, "NAME" or "NAME,KEY=VALUE…"."""
     made = subprocess.run(["make", "-s", "--no-print-directory", "list-guests"], cwd=ROOT,
                           capture_output=True, text=True, timeout=60, check=False,
                           env={key: value for key, value in os.environ.items()
                                if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")})
-    return made.stdout.split() if made.returncode == 0 else []
+    lines = made.stdout.split() if made.returncode == 0 else []
+    return {line.partition(",")[0]: "".join(line.partition(",")[1:]) for line in lines}
 
 
 def differences(guest):
@@ -62,7 +64,7 @@ class Tap:
 
 
 def run_guest(name, *words):
-    return run_tool("--guest", f"kernel=build/guests/{name}.elf,mem=256M", *words)
+    return run_tool("--guest", f"kernel=build/guests/{name}.elf,mem=256M{GUESTS[name]}", *words)
 
 
 def compare(bare, plinth, listed):
