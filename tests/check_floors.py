@@ -50,7 +50,8 @@ VENDOR_EXCEPTIONS = re.compile(r'\b(EXIT_)?(VMX|SVM)_INSN\b|"(VMX|SVM) instructi
 VENDOR_FILES = {"vcpu/cpuid.c": {"amd"}, "vcpu/cpuid.h": {"amd"}}
 SPDX = re.compile(r"SPDX-License-Identifier: (GPL-2\.0-only|MIT)")
 MIT_ROOMS = ("guests/", "tests/")
-NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences", "tests/panic-sites"}
+NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences",
+           "tests/emulator-differences", "tests/panic-sites"}
 # A call that panics, as a statement of its own, or behind a condition.
 PANIC_CALL = re.compile(r"\b(assert|panic|panic_trap)\((?=[^;]*;)")
 

@@ -67,8 +67,9 @@ def run_host_test(program, seconds=HOST_SECONDS, **environment):
     """(program, seconds, status, output)."""
     started = time.monotonic()
     try:
-        done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=seconds, check=False,
+        done = subprocess.run([program], cwd=ROOT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=seconds, check=False,
                               env={**os.environ, **environment})
         status, output = done.returncode, done.stdout
     except subprocess.TimeoutExpired as late:

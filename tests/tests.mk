@@ -5,6 +5,7 @@ HOST_CC     ?= gcc
 HOST_CFLAGS := -std=gnu11 -O1 -g -I. -fsanitize=address,undefined -fno-sanitize-recover=all \
                -fno-omit-frame-pointer $(WARNINGS)
 HOST_BUILD  := $(BUILD)/host
+comma       := ,
 
 # lib/'s own string and printf would replace the C library's: their test includes the .c under other names.
 HOST_PURE   := $(filter-out lib/string.c lib/printf.c,$(foreach r,$(PURE_ROOMS),$(wildcard $(r)/*.c))) \
@@ -19,11 +20,31 @@ $(HOST_BUILD)/%.o: %.c
 $(HOST_BUILD)/libplinth.a: $(HOST_OBJS)
 	rm -f $@; ar rcs $@ $^
 
-$(HOST_TESTS): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BUILD)/libplinth.a
-	$(HOST_CC) $(HOST_CFLAGS) -o $@ $< $(HOST_BUILD)/libplinth.a -lcmocka $(HOST_LIBS_test_$*)
+$(filter-out %/test_forms,$(HOST_TESTS)): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BUILD)/libplinth.a
+	$(HOST_CC) $(HOST_CFLAGS) -o $@ $< $(HOST_PARTS_test_$*) $(HOST_BUILD)/libplinth.a -lcmocka \
+		$(HOST_LIBS_test_$*)
 
-HOST_LIBS_test_emulate := -lcapstone -lunicorn
+# What one test needs beside its own file: helpers (rooms' rules as for libplinth.a), and libraries.
+host_parts = $(1:%=$(HOST_BUILD)/tests/host/%.o)
+HOST_PARTS_test_emulate := $(call host_parts,machine)
+HOST_PARTS_test_form_table := $(call host_parts,machine forms cases)
+HOST_LIBS_test_form_table := -lcapstone
 HOST_LIBS_test_decode := -lcapstone
+$(HOST_BUILD)/test_emulate: $(HOST_PARTS_test_emulate)
+$(HOST_BUILD)/test_form_table: $(HOST_PARTS_test_form_table)
+
+# Millions of instructions: optimised, and without ASan, which test_emulate has over the same code.
+FAST_BUILD  := $(HOST_BUILD)/fast
+FAST_CFLAGS := $(subst -O1,-O2,$(subst address$(comma)undefined,undefined,$(HOST_CFLAGS)))
+FAST_OBJS   := $(patsubst %.c,$(FAST_BUILD)/%.o,$(wildcard emulate/*.c) tests/host/support.c \
+               $(patsubst %,tests/host/%.c,test_forms machine forms cases reference undefined differences))
+
+$(FAST_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(FAST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HOST_BUILD)/test_forms: $(FAST_OBJS)
+	$(HOST_CC) $(FAST_CFLAGS) -o $@ $^ -lcmocka -lunicorn
 
 # Fuzz targets: tests/fuzz/fuzz_*.c, each with the pure rooms, by clang's libFuzzer with sanitizers.
 FUZZ_CC      ?= clang
@@ -84,4 +105,4 @@ check:
 
 .PRECIOUS: $(HOST_BUILD)/%.o $(FUZZ_BUILD)/%.o
 .PHONY: test-host test test-long test-built reliability check fuzz
--include $(FUZZ_OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))
+-include $(FUZZ_OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(FAST_OBJS:.o=.d) $(HOST_PARTS_test_form_table:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))

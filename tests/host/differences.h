@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Where unicorn differs from the manuals: the lines of tests/emulator-differences. */
+#pragma once
+
+#include "tests/host/cases.h"
+#include "tests/host/reference.h"
+
+/* Is what the two made of the case such a difference? Nothing else of it is compared then. */
+bool differs_rightly(const struct test_case *c, const struct emulate_result *ours,
+		     const struct reference *theirs, const struct machine *before);
+
+/* Every line was needed, and every difference has its line; how many there are. */
+unsigned check_differences(void);
