@@ -181,8 +181,20 @@ static bool take_nmi(struct vcpu *v)
 	return false;
 }
 
+/* Two may wait while none is handled, one to be delivered and one behind it. While one is handled
+ * the CPU remembers one (SDM vol. 3A, "Handling Multiple NMIs"). */
+static void forget_further_nmis(struct vcpu *v)
+{
+	u8 two = 2;
+
+	__atomic_compare_exchange_n(&v->nmi_pending, &two, 1, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
+}
+
 static bool deliver_nmi(struct vcpu *v)
 {
+	if (v->cur->block.nmi)
+		forget_further_nmis(v);
 	if (v->cur->block.nmi || v->cur->block.mov_ss || !take_nmi(v))
 		return false;
 	v->cur->block.nmi = true;

@@ -464,6 +464,19 @@ static void test_second_nmi_waits_for_iret(void **state)
 	assert_int_equal(v->nmi_pending, 0);
 }
 
+/* SDM vol. 3A, "Handling Multiple NMIs": while one is handled, one is remembered and no more. */
+static void test_one_nmi_is_remembered(void **state)
+{
+	v->nmi_pending = 1;
+	prepare();
+	expect_injected(1, EVENT_NMI, EXC_NMI);
+	round_trip(0x2000);
+	v->nmi_pending = 2;
+	prepare();
+	assert_int_equal(fake.nr_injected, 1);
+	assert_int_equal(v->nmi_pending, 1);
+}
+
 static void test_iret_without_nmi_waiting(void **state)
 {
 	v->nmi_pending = 1;
@@ -670,6 +683,7 @@ int main(void)
 		TEST(test_nmi_ignores_if_and_sti),
 		TEST(test_nmi_waits_for_mov_ss),
 		TEST(test_second_nmi_waits_for_iret),
+		TEST(test_one_nmi_is_remembered),
 		TEST(test_iret_without_nmi_waiting),
 		TEST(test_interrupt_before_iret),
 		TEST(test_iret_pops_tf),
