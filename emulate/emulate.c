@@ -10,11 +10,13 @@
 #include "emulate/arith.h"
 #include "emulate/decode.h"
 #include "emulate/emulation.h"
+#include "emulate/segment.h"
 
 #define READ_DST	0x01u	/* the frame reads dst first … */
 #define WRITE_DST	0x02u	/* … and writes it afterwards */
 #define READ_SRC	0x04u
 #define ALWAYS_LOCKS	0x08u	/* a memory operand is locked without the prefix */
+#define PROTECTED_ONLY	0x10u	/* #UD in real and virtual-8086 mode */
 #define UPDATE		(READ_DST | WRITE_DST)
 
 struct exec_row {
@@ -246,6 +248,20 @@ static const struct exec_row exec_rows[OP_FIRST_SYSTEM] = {
 	[OP_JMP_RM] = { run_jump, 0 },
 	[OP_JCC] = { run_jump, 0 },
 	[OP_RET] = { run_ret, 0 },
+	[OP_MOV_TO_SREG] = { run_mov_to_sreg, READ_DST },
+	[OP_PUSH_SREG] = { run_push_sreg, 0 },
+	[OP_POP_SREG] = { run_pop_sreg, 0 },
+	[OP_LOAD_FAR] = { run_load_far, 0 },
+	[OP_LAR ... OP_LSL] = { run_lar, READ_SRC | PROTECTED_ONLY },
+	[OP_VERR ... OP_VERW] = { run_verr, READ_DST | PROTECTED_ONLY },
+	[OP_ARPL] = { run_arpl, UPDATE | READ_SRC | PROTECTED_ONLY },
+	[OP_JMP_FAR] = { run_jump_far, 0 },
+	[OP_CALL_FAR] = { run_call_far, 0 },
+	[OP_RET_FAR] = { run_ret_far, 0 },
+	[OP_CLI] = { run_cli, 0 },
+	[OP_STI] = { run_sti, 0 },
+	[OP_CLAC ... OP_STAC] = { run_clac, 0 },
+	[OP_RDFSBASE ... OP_WRGSBASE] = { run_fsgsbase, 0 },
 	[OP_MOVS ... OP_OUTS] = { run_string, 0 },
 	[OP_IN ... OP_OUT] = { run_port, 0 },
 };
@@ -289,18 +305,19 @@ static enum emulate_status store_operands(struct emulation *e)
 }
 
 /*
- * The instruction is complete: RIP, RSP, RFLAGS, and the single-step trap if TF was set before it.
+ * The instruction is complete: RIP, RSP, RFLAGS, and the single-step trap if TF was set before it
+ * (the few that have it otherwise say so in `traps`).
  */
 static void commit(struct emulation *e)
 {
 	if (e->rsp_changed)
 		e->ops->set(e->ctx, EMULATE_RSP, e->rsp);
-	e->ops->set(e->ctx, EMULATE_RFLAGS, e->rflags & ~RFLAGS_RF);
+	e->ops->set(e->ctx, EMULATE_RFLAGS, e->keeps_rf ? e->rflags : e->rflags & ~RFLAGS_RF);
 	e->ops->set(e->ctx, EMULATE_RIP, e->next_rip);
 	*e->event = (struct event){ .type = EVENT_NONE };
-	if (e->rflags & RFLAGS_TF)
+	if (e->traps)
 		*e->event = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DB,
-					    .payload = DR6_BS, .rip = e->next_rip };
+					    .payload = e->traps, .rip = e->next_rip };
 }
 
 /*
@@ -328,6 +345,8 @@ static enum emulate_status run_row(struct emulation *e)
 		return run_system(e);
 	if (!row->run)
 		return EMULATE_UNHANDLED;
+	if (unlikely(row->flags & PROTECTED_ONLY) && !in_protected_mode(e))
+		return raise_fault(e, EXC_UD, 0);
 	status = fetch_operands(e, row);
 	if (status == EMULATE_OK)
 		status = row->run(e);
@@ -346,6 +365,7 @@ enum emulate_status emulate_decoded(const struct emulate_ops *ops, void *ctx, u6
 	enum emulate_status status;
 
 	result->event = (struct event){ .type = EVENT_NONE };
+	e.traps = rflags & RFLAGS_TF ? DR6_BS : 0;
 	e.next_rip = e.rip + result->insn.length;
 	if (result->insn.mode != CPU_MODE_64)
 		e.next_rip = (u32)e.next_rip;
@@ -357,7 +377,32 @@ enum emulate_status emulate_decoded(const struct emulate_ops *ops, void *ctx, u6
 	else if (status == EMULATE_FAULT)
 		result->event.rip = e.rip;
 	result->status = status;
+	result->shadow = e.shadow;
+	result->ends_nmi_blocking = e.ends_nmi_blocking;
 	return status;
+}
+
+enum emulate_status emulate_event(const struct emulate_ops *ops, void *ctx, u64 *gpr,
+				  enum cpu_mode mode, const struct event *event,
+				  struct emulate_result *result)
+{
+	bool soft = event->type >= EVENT_SOFT_INT && event->type <= EVENT_PRIV_SOFT_EXC;
+	struct emulation e = {
+		.ops = ops, .ctx = ctx, .gpr = gpr, .insn = &result->insn, .event = &result->event,
+		.rip = event->rip, .rflags = ops->get(ctx, EMULATE_RFLAGS),
+		.user = ops->get(ctx, EMULATE_CPL) == 3 ? ACCESS_USER : 0,
+	};
+
+	result->insn = (struct insn){ .mode = mode, .op_bytes = mode };
+	e.next_rip = event->rip + (soft ? event->insn_len : 0);
+	result->status = deliver_event(&e, event);
+	result->shadow = EMULATE_NO_SHADOW;
+	result->ends_nmi_blocking = false;
+	if (result->status == EMULATE_OK)
+		commit(&e);
+	else if (result->status == EMULATE_FAULT)
+		result->event.rip = e.rip;
+	return result->status;
 }
 
 /* A fault of decoding, before there is an instruction. */
@@ -366,6 +411,8 @@ static enum emulate_status decode_fault(const struct emulate_ops *ops, void *ctx
 {
 	struct emulation e = { .ops = ops, .ctx = ctx, .event = &result->event };
 
+	result->shadow = EMULATE_NO_SHADOW;
+	result->ends_nmi_blocking = false;
 	result->status = raise_fault(&e, vector, 0);
 	result->event.rip = ops->get(ctx, EMULATE_RIP);
 	return result->status;

@@ -24,9 +24,25 @@ enum emulate_status {
 };
 
 enum emulate_reg {
-	EMULATE_RIP, EMULATE_RSP, EMULATE_RFLAGS,	/* these may be set */
-	EMULATE_CR0, EMULATE_CR4, EMULATE_CPL,
+	EMULATE_RIP, EMULATE_RSP, EMULATE_RFLAGS,	/* these may be set … */
+	EMULATE_KERNEL_GS_BASE,				/* … and this */
+	EMULATE_CR0, EMULATE_CR3, EMULATE_CR4, EMULATE_EFER, EMULATE_CPL,
+	EMULATE_STAR, EMULATE_LSTAR, EMULATE_CSTAR, EMULATE_SFMASK,
+	EMULATE_SYSENTER_CS, EMULATE_SYSENTER_ESP, EMULATE_SYSENTER_EIP,
+	EMULATE_FEATURES,				/* EMULATE_HAS_* */
 };
+
+/* What CPUID says, where an instruction is #UD by it, or the manuals differ by vendor. */
+#define EMULATE_HAS_SMAP	0x01u
+#define EMULATE_HAS_RDTSCP	0x02u
+#define EMULATE_HAS_RDPID	0x04u
+#define EMULATE_HAS_INVPCID	0x08u
+#define EMULATE_IS_INTEL	0x80u
+
+enum emulate_table { EMULATE_GDT, EMULATE_IDT };
+
+/* What keeps interrupts off for one instruction. */
+enum emulate_shadow { EMULATE_NO_SHADOW, EMULATE_SHADOW_STI, EMULATE_SHADOW_MOV_SS };
 
 /*
  * What a port or system instruction is about to do, for intercepts and for those who carry it out.
@@ -74,10 +90,17 @@ struct emulate_ops {
 	 * the result in action->value, are stored by the emulator. */
 	enum emulate_status (*system)(void *ctx, const struct insn *insn,
 				      struct emulate_action *action, struct event *fault);
+
+	/* Loads a segment register, hidden part included; CPL is SS.DPL from then on. */
+	void (*set_segment)(void *ctx, enum segment_register reg, const struct segment *s);
+	const struct table *(*table)(void *ctx, enum emulate_table which);
+	void (*set_table)(void *ctx, enum emulate_table which, const struct table *table);
 };
 
 struct emulate_result {
 	u8 status;		/* enum emulate_status */
+	u8 shadow;		/* enum emulate_shadow, with EMULATE_OK: it begins here */
+	bool ends_nmi_blocking;	/* IRET was executed, be it that it faults */
 	struct event event;	/* EVENT_NONE, a fault or a trap */
 	struct insn insn;	/* as far as it was decoded */
 };
@@ -96,3 +119,15 @@ enum emulate_status emulate(const struct emulate_ops *ops, void *ctx, u64 *gpr, 
 /* The same for an instruction that stands decoded in result->insn. */
 enum emulate_status emulate_decoded(const struct emulate_ops *ops, void *ctx, u64 *gpr,
 				    struct emulate_result *result);
+
+/*
+ * Deliver `event` as the CPU does: through the IVT or the IDT, onto the stack, with a task switch
+ * if there's a task gate. (SDM vol. 3A, "Interrupt and Exception Handling".)
+ * event: the return address is event->rip, behind insn_len more bytes for SOFT_*; CR2, DR6 and
+ * NMI blocking are the caller's. EMULATE_FAULT: result->event is the second exception, for the
+ * caller to merge with the first; its rip is event->rip. Other status as of emulate(); UNHANDLED
+ * never. `mode` as there.
+ */
+enum emulate_status emulate_event(const struct emulate_ops *ops, void *ctx, u64 *gpr,
+				  enum cpu_mode mode, const struct event *event,
+				  struct emulate_result *result);

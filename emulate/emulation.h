@@ -37,9 +37,14 @@ struct emulation {
 	u8 writes;		/* WRITES_* */
 	bool locked;		/* dst is written by compare and exchange */
 	bool rsp_known, rsp_changed;
+	u16 traps;		/* DR6_BS: a single-step #DB follows; DR6_BT: one of a task switch */
+	bool keeps_rf;		/* RFLAGS was loaded with RF */
+	bool ends_nmi_blocking;
+	u8 shadow;		/* enum emulate_shadow */
+	u8 ext;			/* EXT of error codes: the delivery of an event is under way */
 	u64 rsp;
 	u64 rip, next_rip, rflags;
-	u32 user;		/* ACCESS_USER if CPL is 3, else 0 */
+	u32 user;		/* ACCESS_USER if CPL is 3, else 0; ACCESS_IMPLICIT for a while */
 };
 
 /* linear.c: faults, segmentation, memory by linear address. */
@@ -48,6 +53,7 @@ u64 size_mask(unsigned size);
 bool in_64bit_mode(const struct emulation *e);
 bool in_protected_mode(struct emulation *e);	/* CR0.PE set and RFLAGS.VM clear */
 bool is_canonical(struct emulation *e, u64 address);
+bool limit_allows(const struct segment *s, u64 first, u64 last);
 enum emulate_status linear_address(struct emulation *e, unsigned segment, u64 offset, unsigned size,
 				   u32 access, gva_t *out);
 enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u32 access);
@@ -74,3 +80,17 @@ enum emulate_status run_call(struct emulation *e);
 enum emulate_status run_jump(struct emulation *e);
 enum emulate_status run_ret(struct emulation *e);
 enum emulate_status run_system(struct emulation *e);
+enum emulate_status run_mov_to_sreg(struct emulation *e);
+enum emulate_status run_push_sreg(struct emulation *e);
+enum emulate_status run_pop_sreg(struct emulation *e);
+enum emulate_status run_load_far(struct emulation *e);
+enum emulate_status run_lar(struct emulation *e);
+enum emulate_status run_verr(struct emulation *e);
+enum emulate_status run_arpl(struct emulation *e);
+enum emulate_status run_jump_far(struct emulation *e);
+enum emulate_status run_call_far(struct emulation *e);
+enum emulate_status run_ret_far(struct emulation *e);
+enum emulate_status run_cli(struct emulation *e);
+enum emulate_status run_sti(struct emulation *e);
+enum emulate_status run_clac(struct emulation *e);
+enum emulate_status run_fsgsbase(struct emulation *e);

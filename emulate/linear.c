@@ -57,7 +57,8 @@ static bool type_allows(const struct segment *s, bool writes)
 	return !writes || (s->attr & SEG_TYPE_WRITABLE);
 }
 
-static bool limit_allows(const struct segment *s, u64 first, u64 last)
+/* Are the offsets from first to last within the segment? */
+bool limit_allows(const struct segment *s, u64 first, u64 last)
 {
 	bool expands_down = (s->attr & SEG_ATTR_S) && !(s->attr & SEG_TYPE_CODE) &&
 			    (s->attr & SEG_TYPE_EXPAND_DOWN);
@@ -109,7 +110,8 @@ static gva_t second_page(struct emulation *e, gva_t at)
 {
 	u64 next = (at.v & PAGE_MASK) + PAGE_SIZE;
 
-	return GVA(in_64bit_mode(e) ? next : (u32)next);
+	/* Compatibility mode meets the upper half on the stack of a 64-bit handler. */
+	return GVA(in_64bit_mode(e) || next >> 33 ? next : (u32)next);
 }
 
 static enum emulate_status check_pages(struct emulation *e, gva_t at, unsigned size, u32 access)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PUSH, POP, and near branches with the stack that CALL and RET use.
+ * PUSH, POP, near branches with the stack that CALL and RET use, and several values at once for far
+ * transfers.
  * SDM vol. 2B, "PUSH", "POP"; vol. 1, "Stack Behavior in 64-Bit Mode".
  */
 #include "emulate/arith.h"
-#include "emulate/emulation.h"
+#include "emulate/segment.h"
 
 /* Stack address size: by the mode in 64-bit mode, by SS.B elsewhere. */
 static unsigned stack_bytes(struct emulation *e)
@@ -43,6 +44,86 @@ static enum emulate_status pop(struct emulation *e, u64 *value, unsigned size, u
 		status = read_memory(e, at, value, size, e->user);
 	if (status == EMULATE_OK)
 		write_register(e, GPR_RSP, bytes, top + size + extra);
+	return status;
+}
+
+struct stack current_stack(struct emulation *e)
+{
+	return (struct stack){ .ss = *e->ops->segment(e->ctx, SEG_SS), .error = e->ext,
+			       .rsp = read_register(e, GPR_RSP), .bytes = stack_bytes(e),
+			       .user = e->user };
+}
+
+void use_stack_pointer(struct emulation *e, const struct stack *s)
+{
+	write_register(e, GPR_RSP, s->bytes, s->rsp);
+}
+
+/* Segmentation of one value on a stack; `offset` is cut to the stack's address size. */
+static enum emulate_status stack_address(struct emulation *e, const struct stack *s, u64 offset,
+					 unsigned size, gva_t *at)
+{
+	const u16 type = SEG_ATTR_P | SEG_TYPE_CODE | SEG_TYPE_WRITABLE;
+
+	offset &= size_mask(s->bytes);
+	*at = GVA(s->bytes == 8 ? offset : (u32)(s->ss.base + offset));
+	if (s->bytes == 8) {
+		if (is_canonical(e, offset) && is_canonical(e, offset + size - 1))
+			return EMULATE_OK;
+	} else if (!in_protected_mode(e) ||
+		   (s->ss.attr & type) == (SEG_ATTR_P | SEG_TYPE_WRITABLE)) {
+		if (limit_allows(&s->ss, offset, offset + size - 1))
+			return EMULATE_OK;
+	}
+	return raise_fault(e, EXC_SS, s->error);
+}
+
+/* All of them, or none: every place is checked before the first is written. */
+static enum emulate_status push_checked(struct emulation *e, const struct stack *s,
+					const u64 *values, unsigned count, unsigned size)
+{
+	enum emulate_status status = EMULATE_OK;
+	gva_t at;
+
+	for (unsigned i = 1; i <= count && status == EMULATE_OK; i++) {
+		status = stack_address(e, s, s->rsp - i * size, size, &at);
+		if (status == EMULATE_OK && count > 1)
+			status = check_memory(e, at, size, e->user | ACCESS_WRITE);
+	}
+	for (unsigned i = 1; i <= count && status == EMULATE_OK; i++) {
+		status = stack_address(e, s, s->rsp - i * size, size, &at);
+		if (status == EMULATE_OK)
+			status = write_memory(e, at, &values[i - 1], size);
+	}
+	return status;
+}
+
+enum emulate_status push_values(struct emulation *e, struct stack *s, const u64 *values,
+				unsigned count, unsigned size)
+{
+	u32 user = e->user;
+	enum emulate_status status;
+
+	e->user = s->user;
+	status = push_checked(e, s, values, count, size);
+	e->user = user;
+	s->rsp -= count * size;
+	return status;
+}
+
+enum emulate_status pop_values(struct emulation *e, struct stack *s, u64 *values, unsigned count,
+			       unsigned size)
+{
+	enum emulate_status status = EMULATE_OK;
+	gva_t at;
+
+	for (unsigned i = 0; i < count && status == EMULATE_OK; i++) {
+		values[i] = 0;
+		status = stack_address(e, s, s->rsp, size, &at);
+		if (status == EMULATE_OK)
+			status = read_memory(e, at, &values[i], size, s->user);
+		s->rsp += size;
+	}
 	return status;
 }
 

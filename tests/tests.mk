@@ -29,6 +29,7 @@ host_parts = $(1:%=$(HOST_BUILD)/tests/host/%.o)
 HOST_PARTS_test_emulate := $(call host_parts,machine)
 HOST_PARTS_test_form_table := $(call host_parts,machine forms cases)
 HOST_LIBS_test_form_table := -lcapstone
+HOST_LIBS_test_control := -lunicorn
 HOST_LIBS_test_decode := -lcapstone
 $(HOST_BUILD)/test_emulate: $(HOST_PARTS_test_emulate)
 $(HOST_BUILD)/test_form_table: $(HOST_PARTS_test_form_table)

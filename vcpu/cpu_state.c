@@ -26,6 +26,26 @@ void cpu_state_set_tsc_aux(u64 value)
 	wrmsr(MSR_TSC_AUX, value);
 }
 
+u64 cpu_state_dr(unsigned index)
+{
+	switch (index) {
+	case 0: return read_dr0();
+	case 1: return read_dr1();
+	case 2: return read_dr2();
+	default: return read_dr3();
+	}
+}
+
+void cpu_state_set_dr(unsigned index, u64 value)
+{
+	switch (index) {
+	case 0: write_dr0(value); break;
+	case 1: write_dr1(value); break;
+	case 2: write_dr2(value); break;
+	default: write_dr3(value);
+	}
+}
+
 /* RDPKRU needs CR4.PKE, which Plinth has no other use for. */
 u32 cpu_state_pkru(void)
 {

@@ -16,6 +16,10 @@ void cpu_state_set_xcr0(u64 value);
 u64 cpu_state_tsc_aux(void);
 void cpu_state_set_tsc_aux(u64 value);
 
+/* DR0 to DR3, the linear addresses of breakpoints. */
+u64 cpu_state_dr(unsigned index);
+void cpu_state_set_dr(unsigned index, u64 value);
+
 /* PKRU, of a CPU that has protection keys. */
 u32 cpu_state_pkru(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The emulator's surroundings: linear addresses go through gva_walk to guest memory or to a device,
- * system instructions to the same functions as their exits. A slot that lacks a right answers with
+ * The emulator's surroundings: linear addresses go through gva_walk to guest memory or to a device;
+ * the rest of what it asks for is emulation_system.c's. A slot that lacks a right answers with
  * #PF, as that is what a guest can handle; a ROM takes writes and forgets them.
  */
 #include "vcpu/emulation.h"
@@ -12,60 +12,12 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "vcpu/code.h"
+#include "vcpu/emulation_system.h"
 #include "vcpu/events.h"
 #include "vcpu/exits.h"
 #include "vcpu/registers.h"
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
-
-static u64 get(void *ctx, enum emulate_reg reg)
-{
-	struct vcpu *v = ctx;
-
-	switch (reg) {
-	case EMULATE_RIP:
-		return v->cur->rip;
-	case EMULATE_RSP:
-		ctx_need(v, CTX_SP);
-		return v->cur->rsp;
-	case EMULATE_RFLAGS:
-		return v->cur->rflags;
-	case EMULATE_CR0:
-		ctx_need(v, CTX_CR0_CR4);
-		return v->cur->cr0;
-	case EMULATE_CR4:
-		ctx_need(v, CTX_CR0_CR4);
-		return v->cur->cr4;
-	case EMULATE_CPL:
-		return vcpu_cpl(v);
-	}
-	return 0;
-}
-
-static void set(void *ctx, enum emulate_reg reg, u64 value)
-{
-	struct vcpu *v = ctx;
-
-	if (reg == EMULATE_RIP) {
-		v->cur->rip = value;
-		ctx_dirty(v, CTX_IP);
-	} else if (reg == EMULATE_RSP) {
-		v->cur->rsp = value;
-		v->cur->available |= CTX_SP;
-		ctx_dirty(v, CTX_SP);
-	} else if (reg == EMULATE_RFLAGS) {
-		v->cur->rflags = value;
-		ctx_dirty(v, CTX_FLAGS);
-	}
-}
-
-static const struct segment *segment(void *ctx, enum segment_register reg)
-{
-	struct vcpu *v = ctx;
-
-	ctx_need(v, reg == SEG_CS || reg == SEG_SS ? CTX_CS_SS : CTX_SEGS);
-	return &v->cur->seg[reg];
-}
 
 static void page_fault(struct event *fault, u64 address, u32 error)
 {
@@ -269,83 +221,11 @@ static enum emulate_status intercept(void *ctx, const struct insn *insn,
 	return EMULATE_OK;
 }
 
-static enum emulate_status general_protection(struct event *fault)
-{
-	*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_GP, .has_error = true };
-	return EMULATE_FAULT;
-}
-
-/*
- * DR7, where the CPU must not hold the guest's own; with GD set, any debug register. In the order of
- * SDM vol. 2B, "MOV—Move to/from Debug Registers": DR4 and DR5 are no aliases with CR4.DE, GD
- * guards all, the upper half of DR7 is reserved.
- */
-static enum emulate_status debug_register(struct vcpu *v, const struct insn *insn,
-					  struct emulate_action *action, struct event *fault)
-{
-	ctx_need(v, CTX_DR | CTX_CR0_CR4);
-	if ((insn->reg == 4 || insn->reg == 5) && (v->cur->cr4 & CR4_DE)) {
-		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_UD };
-		return EMULATE_FAULT;
-	}
-	if (v->cur->dr7 & DR7_GD) {
-		*fault = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_DB,
-					 .payload = DR6_BD };
-		return EMULATE_FAULT;
-	}
-	if (insn->reg != 7 && insn->reg != 5)
-		return EMULATE_UNHANDLED;
-	if (insn->op == OP_MOV_FROM_DR) {
-		action->value = v->cur->dr7;
-		return EMULATE_OK;
-	}
-	if (action->value >> 32)
-		return general_protection(fault);
-	vcpu_set_dr7(v, (action->value & ~(u64)DR7_ZERO) | DR7_FIXED);
-	return EMULATE_OK;
-}
-
-static enum emulate_status system(void *ctx, const struct insn *insn, struct emulate_action *action,
-				  struct event *fault)
-{
-	struct vcpu *v = ctx;
-	u64 cr0;
-
-	switch (insn->op) {
-	case OP_MOV_FROM_CR:
-		action->value = vcpu_read_cr(v, insn->reg);
-		return EMULATE_OK;
-	case OP_MOV_TO_CR:
-		return vcpu_write_cr(v, insn->reg, action->value) ? EMULATE_OK
-								  : general_protection(fault);
-	case OP_SMSW:
-		action->value = vcpu_read_cr(v, 0);
-		return EMULATE_OK;
-	case OP_CLTS:
-		return vcpu_write_cr0(v, vcpu_read_cr(v, 0) & ~CR0_TS) ? EMULATE_OK
-								       : general_protection(fault);
-	case OP_LMSW:	/* the low four bits, and PE can't be cleared (SDM vol. 2A, "LMSW") */
-		cr0 = vcpu_read_cr(v, 0);
-		cr0 = (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
-		      (action->value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
-		return vcpu_write_cr0(v, cr0) ? EMULATE_OK : general_protection(fault);
-	case OP_MOV_FROM_DR:
-	case OP_MOV_TO_DR:
-		return debug_register(v, insn, action, fault);
-	case OP_INVLPG:
-		vcpu_request(v, REQUEST_FLUSH);
-		return EMULATE_OK;
-	case OP_INVD:
-	case OP_WBINVD:
-		return EMULATE_OK;
-	default:
-		return EMULATE_UNHANDLED;
-	}
-}
-
 static const struct emulate_ops ops = {
-	.get = get, .set = set, .segment = segment, .check = check, .read = read, .write = write,
-	.cmpxchg = cmpxchg, .port = port, .intercept = intercept, .system = system,
+	.get = emulation_get, .set = emulation_set, .segment = emulation_segment, .check = check,
+	.read = read, .write = write, .cmpxchg = cmpxchg, .port = port, .intercept = intercept,
+	.system = emulation_system, .set_segment = emulation_set_segment,
+	.table = emulation_table, .set_table = emulation_set_table,
 };
 
 /* The instruction goes on in a page that can't be fetched: the fault that the CPU would have had.
@@ -379,18 +259,27 @@ static enum handled fetch_fault(struct vcpu *v, unsigned have)
 	}
 }
 
-static enum handled completed(struct vcpu *v, const struct event *trap)
+/* The instruction is done: blocking by STI or MOV SS ends, or begins with it. */
+static void end_shadow(struct vcpu *v, u8 shadow)
 {
 	struct cpu_ctx *c = v->cur;
+	bool sti = shadow == EMULATE_SHADOW_STI, mov_ss = shadow == EMULATE_SHADOW_MOV_SS;
 
-	if (c->block.sti || c->block.mov_ss) {
-		c->block.sti = c->block.mov_ss = false;
-		ctx_dirty(v, CTX_BLOCK);
+	if (c->block.sti == sti && c->block.mov_ss == mov_ss)
+		return;
+	c->block.sti = sti;
+	c->block.mov_ss = mov_ss;
+	ctx_dirty(v, CTX_BLOCK);
+}
+
+static enum handled completed(struct vcpu *v, const struct emulate_result *result)
+{
+	end_shadow(v, result->shadow);
+	if (result->event.type != EVENT_NONE) {
+		v->raised = result->event;
+		return HANDLED_INJECT;
 	}
-	if (trap->type == EVENT_NONE)
-		return HANDLED_RESUME;
-	v->raised = *trap;
-	return HANDLED_INJECT;
+	return v->cur->activity == ACTIVITY_HLT ? HANDLED_SLEEP : HANDLED_RESUME;
 }
 
 static void print_bytes(char *to, size_t size, const struct exit *x)
@@ -430,7 +319,7 @@ static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 	}
 	switch (status) {
 	case EMULATE_OK:
-		return completed(v, &result.event);
+		return completed(v, &result);
 	case EMULATE_AGAIN:
 		return HANDLED_RESUME;
 	case EMULATE_FAULT:

@@ -182,6 +182,33 @@ u64 vcpu_read_cr(struct vcpu *v, unsigned index)
 	}
 }
 
+/* SDM vol. 3B, "Debug Registers": the upper halves of DR6 and DR7 are reserved. */
+bool vcpu_write_dr(struct vcpu *v, unsigned index, u64 value)
+{
+	if (index < 4) {
+		cpu_state_set_dr(index, value);
+		return true;
+	}
+	if (value >> 32)
+		return false;
+	if (index == 7) {
+		vcpu_set_dr7(v, (value & ~(u64)DR7_ZERO) | DR7_FIXED);
+		return true;
+	}
+	ctx_need(v, CTX_DR);
+	v->cur->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
+	ctx_dirty(v, CTX_DR);
+	return true;
+}
+
+u64 vcpu_read_dr(struct vcpu *v, unsigned index)
+{
+	if (index < 4)
+		return cpu_state_dr(index);
+	ctx_need(v, CTX_DR);
+	return index == 6 ? v->cur->dr6 : v->cur->dr7;
+}
+
 bool vcpu_write_efer(struct vcpu *v, u64 value)
 {
 	struct cpu_ctx *c = v->cur;

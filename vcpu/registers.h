@@ -16,6 +16,10 @@ bool must_check vcpu_write_cr4(struct vcpu *v, u64 value);
 bool must_check vcpu_write_cr(struct vcpu *v, unsigned index, u64 value);
 u64 vcpu_read_cr(struct vcpu *v, unsigned index);
 
+/* MOV to and from DR0-3, DR6 and DR7, once it's allowed. False: #GP(0), and nothing has changed. */
+bool must_check vcpu_write_dr(struct vcpu *v, unsigned index, u64 value);
+u64 vcpu_read_dr(struct vcpu *v, unsigned index);
+
 /* WRMSR to EFER. False: #GP(0). */
 bool must_check vcpu_write_efer(struct vcpu *v, u64 value);
 

@@ -65,13 +65,17 @@
 #define RFLAGS_VIF	0x00080000ull
 #define RFLAGS_VIP	0x00100000ull
 #define RFLAGS_ID	0x00200000ull
+#define RFLAGS_DEFINED	0x003f7fd7ull	/* all of these, and bit 1 */
 
 #define DR6_FIXED	0xffff0ff0ull	/* reset value: bits that read as 1 */
 #define DR6_BREAKPOINTS	0x0000000full	/* B0 to B3 */
 #define DR6_BD		0x00002000ull
 #define DR6_BS		0x00004000ull
+#define DR6_BT		0x00008000ull
+#define DR6_WRITABLE	0x0000e00full	/* B0 to B3, BD, BS, BT */
 #define DR7_FIXED	0x00000400ull	/* reset value */
 #define DR7_ENABLES	0x000000ffull	/* L0 G0 .. L3 G3 */
+#define DR7_LOCAL	0x00000155ull	/* L0 to L3, LE */
 #define DR7_ZERO	0x0000d000ull	/* bits that read as 0 */
 #define DR7_GD		0x00002000ull	/* general detect: any access to a debug register is a #DB */
 

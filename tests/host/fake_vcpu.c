@@ -44,7 +44,7 @@ static struct fake {
 	unsigned kills, vm_flushes, resumes;
 	bool paused, other_pauses;	/* the second: another vCPU is pausing */
 	char why[200];
-	u64 xcr0, tsc_aux, tsc, cr8, apic_value, epoch;
+	u64 dr[4], xcr0, tsc_aux, tsc, cr8, apic_value, epoch;
 	u32 pkru, apic_index;
 	unsigned apic_reads, apic_writes;
 	bool apic_refuses;
@@ -207,6 +207,8 @@ u64 cpu_state_xcr0(void) { return fake.xcr0; }
 void cpu_state_set_xcr0(u64 value) { fake.xcr0 = value; }
 u64 cpu_state_tsc_aux(void) { return fake.tsc_aux; }
 void cpu_state_set_tsc_aux(u64 value) { fake.tsc_aux = value; }
+u64 cpu_state_dr(unsigned index) { return fake.dr[index]; }
+void cpu_state_set_dr(unsigned index, u64 value) { fake.dr[index] = value; }
 u32 cpu_state_pkru(void) { return fake.pkru; }
 void cpu_state_reset(u64 xcr0) { fake.xcr0 = xcr0 ? 1 : 0; }
 void cpu_state_reset_debug(void) { fake.debug_resets++; }

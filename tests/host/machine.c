@@ -22,9 +22,9 @@ static u64 get(void *ctx, enum emulate_reg reg)
 	case EMULATE_CR0: return m.cr0;
 	case EMULATE_CR4: return m.cr4;
 	case EMULATE_CPL: return m.cpl;
+	case EMULATE_EFER: return m.segment[SEG_CS].attr & SEG_ATTR_L ? EFER_LMA : 0;
+	default: return 0;	/* MSRs and features: flat_machine.c */
 	}
-	fail();
-	return 0;
 }
 
 static void set(void *ctx, enum emulate_reg reg, u64 value)
@@ -33,6 +33,7 @@ static void set(void *ctx, enum emulate_reg reg, u64 value)
 	case EMULATE_RIP: m.rip = value; break;
 	case EMULATE_RSP: m.rsp = value; break;
 	case EMULATE_RFLAGS: m.rflags = value; break;
+	case EMULATE_KERNEL_GS_BASE: break;
 	default: fail();
 	}
 }
@@ -120,8 +121,26 @@ static enum emulate_status do_system(void *ctx, const struct insn *insn,
 	return EMULATE_OK;
 }
 
+static void set_segment(void *ctx, enum segment_register reg, const struct segment *s)
+{
+	m.segment[reg] = *s;
+}
+
+/* Without a single descriptor: what loads them is tested with flat_machine.c. */
+static const struct table *table(void *ctx, enum emulate_table which)
+{
+	static const struct table empty;
+
+	return &empty;
+}
+
+static void set_table(void *ctx, enum emulate_table which, const struct table *t)
+{
+}
+
 const struct emulate_ops machine_ops = {
-	get, set, segment, check, do_read, do_write, do_cmpxchg, port, intercept, do_system
+	get, set, segment, check, do_read, do_write, do_cmpxchg, port, intercept, do_system,
+	set_segment, table, set_table
 };
 
 void machine_reset(enum cpu_mode mode)
