@@ -20,6 +20,7 @@
 
 /* How often the guest may try again at one address; other CPUs' changes come to an end sooner. */
 #define MAX_UNREADABLE	1000
+#define MAX_INVALID	8	/* a CPU may be changing it meanwhile */
 
 static always_inline enum handled resume_advanced(struct vcpu *v)
 {
@@ -346,10 +347,21 @@ enum handled exit_dispatch_l2(struct vcpu *v)
 
 /* --- The lazy parts of the record --- */
 
+/* QEMU's TCG carries out CPUID and its like with LOCK, which is #UD on a CPU. */
+static bool is_invalid(struct vcpu *v)
+{
+	struct insn insn;
+	u8 bytes[15];
+	unsigned avail = code_fetch(v, bytes);
+
+	return avail && decode(bytes, avail, vcpu_mode(v), &insn) == DECODE_INVALID;
+}
+
 /*
  * The instruction that made the CPU exit can't be read, or is another one by now: the guest has
  * changed it or its tables, and the CPU may still use an old translation. The guest executes it
- * again, after a flush. Where nothing comes of that, the walk and the CPU don't agree: it ends.
+ * again, after a flush. Where nothing comes of that, it gets #UD if the bytes are no instruction; else
+ * the walk and the CPU don't agree, and it ends.
  */
 static bool is_unreadable(struct vcpu *v)
 {
@@ -358,7 +370,12 @@ static bool is_unreadable(struct vcpu *v)
 		v->nr_unreadable = 0;
 	}
 	vcpu_request(v, REQUEST_FLUSH);
-	if (++v->nr_unreadable == MAX_UNREADABLE)
+	if (++v->nr_unreadable == MAX_INVALID && is_invalid(v)) {
+		v->nr_unreadable = 0;
+		events_raise(v, EXC_UD);
+		vcpu_request(v, REQUEST_EVENT);
+	}
+	if (v->nr_unreadable == MAX_UNREADABLE)
 		vm_kill(v, "the instruction at %#llx, which the CPU executes, can't be read "
 			"(exit \"%s\")", (unsigned long long)v->cur->rip, exit_name(v->exit.kind));
 	return false;

@@ -277,6 +277,21 @@ static void test_unreadable(void **state)
 	assert_int_equal(v->cur->rip, 0x1002);
 }
 
+/* A CPU that executes LOCK CPUID (QEMU's TCG) makes it exit: the guest gets its #UD. */
+static void test_locked_instruction(void **state)
+{
+	set_mode(64, CODE);
+	memcpy(memory + CODE, "\xf0\x0f\xa2", 3);
+	for (unsigned i = 0; i < 20 && v->raised.type == EVENT_NONE; i++) {
+		fake_state();
+		assert_int_equal(dispatch(EXIT_CPUID), HANDLED_RESUME);
+	}
+	expect_raised(EXC_UD, false, 0);
+	assert_true(v->requests & REQUEST_EVENT);
+	assert_int_equal(v->cur->rip, CODE);
+	assert_int_equal(fake.kills, 0);
+}
+
 static void test_length_told(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
@@ -922,6 +937,7 @@ int main(void)
 		TEST(test_lengths),
 		TEST(test_length_by_memo),
 		TEST(test_unreadable),
+		TEST(test_locked_instruction),
 		TEST(test_length_told),
 		TEST(test_instruction_gone),
 		TEST(test_code_gone),
