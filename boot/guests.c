@@ -214,7 +214,6 @@ static bool load(struct guest *g, const struct boot_info *boot)
 {
 	const struct guest_config *c = g->config;
 	const struct boot_module *kernel = &boot->module[c->kernel];
-	const struct boot_module *initrd = c->initrd < 0 ? NULL : &boot->module[c->initrd];
 	u8 *roms = slots_pointer(&g->vm->slots, GPA(MEMORY_ROMS), MEMORY_HIGH_BASE - MEMORY_ROMS,
 				 RIGHT_R);
 	u8 *tables = roms + MEMORY_TABLES - MEMORY_ROMS;
@@ -223,14 +222,20 @@ static bool load(struct guest *g, const struct boot_info *boot)
 	struct load_request request = {
 		.kernel = phys_to_virt(kernel->base),
 		.kernel_size = kernel->size,
-		.initrd = initrd ? phys_to_virt(initrd->base) : NULL,
-		.initrd_size = initrd ? initrd->size : 0,
+		.protocol = c->protocol,
+		.nr_modules = c->nr_modules,
 		.cmdline = c->cmdline,
 		.slots = &g->vm->slots,
 		.mem = c->mem,
 		.rsdp = GPA(MEMORY_TABLES),
 	};
 
+	for (unsigned i = 0; i < c->nr_modules; i++) {
+		const struct boot_module *m = &boot->module[c->module[i].index];
+
+		request.module[i] = (struct load_module){ phys_to_virt(m->base), m->size,
+							  c->module[i].string };
+	}
 	if (!roms)
 		return refuse(g, "its ROM area is in two pieces");
 	memset(roms, 0xff, MEMORY_TABLES - MEMORY_ROMS);

@@ -15,7 +15,8 @@ struct text {
 struct reading {
 	struct guest_config *g;
 	unsigned module;	/* from 0 */
-	bool initrd;
+	const char *role;
+	struct config_module *file;	/* NULL: the kernel */
 	u32 seen;		/* keys that were given: bit per row of keys[] */
 };
 
@@ -174,6 +175,24 @@ static void take_ticks(struct reading *r, struct text value)
 		       shown(value), value.at);
 }
 
+static void take_protocol(struct reading *r, struct text value)
+{
+	static const char *const names[] = {
+		[LOAD_AUTO] = "auto", [LOAD_LINUX] = "linux", [LOAD_LINUX32] = "linux32",
+		[LOAD_MULTIBOOT] = "multiboot", [LOAD_MULTIBOOT2] = "multiboot2",
+		[LOAD_PVH] = "pvh",
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (text_is(value, names[i])) {
+			r->g->protocol = i;
+			return;
+		}
+	}
+	refuse(r, "protocol=%.*s is unknown; write protocol=linux, linux32, multiboot, multiboot2 "
+	       "or pvh, or leave it out", shown(value), value.at);
+}
+
 static bool parse_letters(struct text t, u8 *rights)
 {
 	u8 right;
@@ -247,10 +266,11 @@ static const struct key keys[] = {
 	{ "rights", take_rights },
 	{ "largepages", take_largepages },
 	{ "ticks", take_ticks },
+	{ "protocol", take_protocol },
 	{ "cmdline", take_cmdline },
 };
 
-#define KNOWN_KEYS "mem, cpus, rights, paging, largepages, ticks, cmdline"
+#define KNOWN_KEYS "mem, cpus, rights, paging, largepages, ticks, protocol, cmdline"
 
 static void take_key(struct reading *r, struct text name, struct text value)
 {
@@ -268,18 +288,31 @@ static void take_key(struct reading *r, struct text name, struct text value)
 	       name.at);
 }
 
+/* Behind "guest=NAME,initrd" nothing, behind "guest=NAME,module" its command line, up to the end of
+ * the boot loader's string. */
+static void take_module_key(struct reading *r, struct text rest)
+{
+	static const char key[] = "cmdline=";
+
+	if (text_is((struct text){ r->role, r->role + strlen(r->role) }, "module") &&
+	    strncmp(rest.at, key, sizeof(key) - 1) == 0)
+		r->file->string = rest.at + sizeof(key) - 1;
+	else
+		refuse(r, "\"%.*s\" stands behind %s, which has no such key; give it to the "
+		       "kernel", shown(rest), rest.at, r->role);
+}
+
 /* Everything behind "guest=NAME,ROLE,". */
 static void take_keys(struct reading *r, struct text rest)
 {
+	if (r->file && rest.at < rest.end) {
+		take_module_key(r, rest);
+		return;
+	}
 	while (rest.at < rest.end) {
 		struct text all = rest, word = cut(&rest, ','), value = word;
 		struct text name = cut(&value, '=');
 
-		if (r->initrd) {
-			refuse(r, "\"%.*s\" stands behind initrd, which has no keys; give it to "
-			       "the kernel", shown(word), word.at);
-			return;
-		}
 		if (name.end == word.end) {
 			refuse(r, "\"%.*s\" is not KEY=VALUE; the keys of a kernel are " KNOWN_KEYS,
 			       shown(word), word.at);
@@ -320,29 +353,37 @@ static struct guest_config *find_or_add(struct config *c, struct text name)
 	memcpy(g->name, name.at, text_size(name));
 	g->mem = CONFIG_DEFAULT_MEM;
 	g->cpus = 1;
-	g->kernel = g->initrd = -1;
+	g->kernel = -1;
 	return g;
 }
 
-/* Files the module as the guest's kernel or initrd. False: it is refused. */
+/* Files the module as the guest's kernel, or behind the files that it has. False: it is refused. */
 static bool take_role(struct reading *r, struct text role)
 {
 	struct guest_config *g = r->g;
-	int *slot;
 
-	if (!text_is(role, "kernel") && !text_is(role, "initrd")) {
-		refuse(r, "\"%.*s\" doesn't say what the module is; write guest=%s,kernel or "
-		       "guest=%s,initrd", shown(role), role.at, g->name, g->name);
+	if (text_is(role, "kernel")) {
+		r->role = "kernel";
+		if (g->kernel >= 0)
+			refuse(r, "it has its kernel already, module %d; give one of the two guests "
+			       "another name", g->kernel + 1);
+		else
+			g->kernel = (int)r->module;
+		return g->kernel == (int)r->module;
+	}
+	if (!text_is(role, "initrd") && !text_is(role, "module")) {
+		refuse(r, "\"%.*s\" doesn't say what the module is; write guest=%s,kernel, "
+		       "guest=%s,initrd or guest=%s,module", shown(role), role.at, g->name, g->name,
+		       g->name);
 		return false;
 	}
-	r->initrd = text_is(role, "initrd");
-	slot = r->initrd ? &g->initrd : &g->kernel;
-	if (*slot >= 0) {
-		refuse(r, "it has its %.*s already, module %d; give one of the two guests another "
-		       "name", shown(role), role.at, *slot + 1);
+	r->role = text_is(role, "initrd") ? "initrd" : "module";
+	if (g->nr_modules == CONFIG_MAX_MODULES) {
+		refuse(r, "it has more than %u modules; leave some out", CONFIG_MAX_MODULES);
 		return false;
 	}
-	*slot = (int)r->module;
+	r->file = &g->module[g->nr_modules++];
+	*r->file = (struct config_module){ r->module, text_is(role, "initrd") ? "initrd" : "" };
 	return true;
 }
 
@@ -371,7 +412,7 @@ static void parse_module(struct config *c, unsigned module, const char *line)
 
 	if (!find_guest(line, &spec)) {
 		snprintf(fault, CONFIG_FAULT_SIZE, "module %u (\"%.*s\") has no guest=NAME; write "
-			 "guest=NAME,kernel or guest=NAME,initrd behind its file", module + 1,
+			 "guest=NAME,kernel, guest=NAME,initrd or guest=NAME,module behind its file", module + 1,
 			 SHOWN, line);
 		c->nr_faults++;
 		return;
@@ -395,10 +436,10 @@ void config_parse(struct config *c, const struct boot_info *info)
 	for (unsigned i = 0; i < info->nr_modules && i < BOOT_MAX_MODULES; i++)
 		parse_module(c, i, info->module[i].cmdline);
 	for (unsigned i = 0; i < c->nr_guests; i++) {
-		struct reading r = { .g = &c->guest[i], .module = (unsigned)c->guest[i].initrd };
+		struct reading r = { .g = &c->guest[i], .module = c->guest[i].module[0].index };
 
 		if (r.g->kernel < 0)
-			refuse(&r, "it has this initrd, but no module is its kernel; add "
-			       "guest=NAME,kernel behind its file");
+			refuse(&r, "no module is its kernel; add guest=NAME,kernel behind the "
+			       "kernel's file");
 	}
 }

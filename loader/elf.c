@@ -3,9 +3,10 @@
  * Owns the loading of ELF segments, of both classes in one neutral form. Does not know what the
  * kernel expects when it starts. Source: System V ABI, "Object Files", "Program Loading".
  */
+#include "loader/elf.h"
+
 #include "include/assert.h"
 #include "lib/string.h"
-#include "loader/loading.h"
 
 #define ELF_CLASS32	1
 #define ELF_CLASS64	2
@@ -14,7 +15,6 @@
 #define ELF_DYN		3
 #define ELF_386		3
 #define ELF_X86_64	62
-#define PT_LOAD		1
 
 static const u8 elf_magic[4] = { 0x7f, 'E', 'L', 'F' };
 
@@ -46,20 +46,20 @@ struct elf64_segment {
 	u64 offset, vaddr, paddr, filesz, memsz, align;
 } packed_struct;
 
+struct elf32_section {
+	u32 name, type, flags, addr, offset, size, link, info, addralign, entsize;
+} packed_struct;
+
+struct elf64_section {
+	u32 name, type;
+	u64 flags, addr, offset, size;
+	u32 link, info;
+	u64 addralign, entsize;
+} packed_struct;
+
+static_assert(sizeof(struct elf32_section) == 40 && sizeof(struct elf64_section) == 64, "section");
 static_assert(sizeof(struct elf32_header) == 52 && sizeof(struct elf64_header) == 64, "ELF header");
 static_assert(sizeof(struct elf32_segment) == 32 && sizeof(struct elf64_segment) == 56, "segment");
-
-/* The same of either class. */
-struct elf {
-	bool is_64;
-	u64 entry, phoff;
-	unsigned phnum, phentsize;
-};
-
-struct elf_segment {
-	u32 type;
-	u64 offset, vaddr, paddr, filesz, memsz;
-};
 
 bool elf_recognise(const struct load_request *req)
 {
@@ -68,6 +68,18 @@ bool elf_recognise(const struct load_request *req)
 	return kernel_read(req, 0, magic, sizeof(magic)) &&
 	       memcmp(magic, elf_magic, sizeof(magic)) == 0;
 }
+
+/* The members have the same names in both classes. */
+#define TAKE_HEADER(elf, h) do { \
+	(elf)->entry = (h).entry; \
+	(elf)->phoff = (h).phoff; \
+	(elf)->shoff = (h).shoff; \
+	(elf)->phnum = (h).phnum; \
+	(elf)->phentsize = (h).phentsize; \
+	(elf)->shnum = (h).shnum; \
+	(elf)->shentsize = (h).shentsize; \
+	(elf)->shstrndx = (h).shstrndx; \
+} while (0)
 
 static bool read_header(const struct load_request *req, const struct elf_ident *ident,
 			struct elf *elf)
@@ -79,23 +91,17 @@ static bool read_header(const struct load_request *req, const struct elf_ident *
 	if (elf->is_64) {
 		if (!kernel_read(req, 0, &h64, sizeof(h64)))
 			return false;
-		elf->entry = h64.entry;
-		elf->phoff = h64.phoff;
-		elf->phnum = h64.phnum;
-		elf->phentsize = h64.phentsize;
+		TAKE_HEADER(elf, h64);
 		return true;
 	}
 	if (!kernel_read(req, 0, &h32, sizeof(h32)))
 		return false;
-	elf->entry = h32.entry;
-	elf->phoff = h32.phoff;
-	elf->phnum = h32.phnum;
-	elf->phentsize = h32.phentsize;
+	TAKE_HEADER(elf, h32);
 	return true;
 }
 
-static bool read_segment(const struct load_request *req, const struct elf *elf, unsigned i,
-			 struct elf_segment *s)
+bool elf_read_segment(const struct load_request *req, const struct elf *elf, unsigned i,
+		      struct elf_segment *s)
 {
 	struct elf32_segment e32;
 	struct elf64_segment e64;
@@ -117,7 +123,28 @@ static bool read_segment(const struct load_request *req, const struct elf *elf, 
 	return true;
 }
 
-static enum load_status check_header(struct loading *l, struct elf *elf)
+bool elf_read_section(const struct load_request *req, const struct elf *elf, unsigned i,
+		      struct elf_section *s, u64 *at)
+{
+	struct elf32_section e32;
+	struct elf64_section e64;
+
+	if (elf->shentsize != (elf->is_64 ? sizeof(e64) : sizeof(e32)) ||
+	    __builtin_add_overflow(elf->shoff, (u64)i * elf->shentsize, at))
+		return false;
+	if (elf->is_64) {
+		if (!kernel_read(req, *at, &e64, sizeof(e64)))
+			return false;
+		*s = (struct elf_section){ e64.type, e64.flags, e64.addr, e64.offset, e64.size };
+		return true;
+	}
+	if (!kernel_read(req, *at, &e32, sizeof(e32)))
+		return false;
+	*s = (struct elf_section){ e32.type, e32.flags, e32.addr, e32.offset, e32.size };
+	return true;
+}
+
+enum load_status elf_read_header(struct loading *l, struct elf *elf)
 {
 	u64 size = l->req->kernel_size;
 	struct elf_ident ident;
@@ -138,7 +165,9 @@ static enum load_status check_header(struct loading *l, struct elf *elf)
 	return LOAD_OK;
 }
 
-static enum load_status load_segment(struct loading *l, unsigned i, const struct elf_segment *s)
+/* `at` is where it goes. */
+static enum load_status load_segment(struct loading *l, unsigned i, const struct elf_segment *s,
+				     u64 at)
 {
 	u64 size = l->req->kernel_size;
 
@@ -149,7 +178,7 @@ static enum load_status load_segment(struct loading *l, unsigned i, const struct
 		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: segment %u needs %lu "
 				   "bytes at offset %lu, the file has %lu", i, s->filesz, s->offset,
 				   size);
-	return load_put(l, "its kernel's segment", s->paddr,
+	return load_put(l, "its kernel's segment", at,
 			s->filesz ? (const u8 *)l->req->kernel + s->offset : NULL, s->filesz,
 			s->memsz);
 }
@@ -165,34 +194,69 @@ static bool translate_entry(const struct elf_segment *s, u64 entry, u64 *physica
 	return false;
 }
 
-enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
+/* Segment i of those that are loaded; *loaded tells whether it is one. */
+static enum load_status next_segment(struct loading *l, const struct elf *elf, unsigned i,
+				     struct elf_segment *s, bool *loaded)
 {
-	bool found = false, found_physical = false;
+	*loaded = false;
+	if (!elf_read_segment(l->req, elf, i, s))
+		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: ELF program "
+				   "header %u of %u lies outside its %lu bytes", i, elf->phnum,
+				   l->req->kernel_size);
+	*loaded = s->type == PT_LOAD && s->memsz;
+	return LOAD_OK;
+}
+
+enum load_status elf_extent(struct loading *l, const struct elf *elf, struct extent *extent)
+{
+	struct elf_segment s;
+	bool loaded;
+
+	*extent = (struct extent){ ~0ull, 0 };
+	for (unsigned i = 0; i < elf->phnum; i++) {
+		enum load_status status = next_segment(l, elf, i, &s, &loaded);
+
+		if (status != LOAD_OK)
+			return status;
+		if (!loaded)
+			continue;
+		if (s.paddr + s.memsz < s.paddr)
+			return load_refuse(l, LOAD_BROKEN, "its kernel's segment %u, at %#lx, ends "
+					   "behind the last address", i, s.paddr);
+		extent->low = MIN(extent->low, s.paddr);
+		extent->high = MAX(extent->high, s.paddr + s.memsz);
+	}
+	if (extent->low > extent->high)
+		return load_refuse(l, LOAD_BROKEN, "its kernel has no ELF segment to load");
+	return LOAD_OK;
+}
+
+enum load_status elf_load(struct loading *l, u64 move, struct extent *extent, u64 *entry)
+{
+	bool found = false, found_physical = false, loaded;
 	struct elf_segment s;
 	u64 total = 0;
 	struct elf elf = { 0 };
-	enum load_status status = check_header(l, &elf);
+	enum load_status status = elf_read_header(l, &elf);
 
 	if (status != LOAD_OK)
 		return status;
 	*extent = (struct extent){ ~0ull, 0 };
 	for (unsigned i = 0; i < elf.phnum; i++) {
-		if (!read_segment(l->req, &elf, i, &s))
-			return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: ELF program "
-					   "header %u of %u lies outside its %lu bytes", i,
-					   elf.phnum, l->req->kernel_size);
-		if (s.type != PT_LOAD || !s.memsz)
-			continue;
-		status = load_segment(l, i, &s);
+		status = next_segment(l, &elf, i, &s, &loaded);
+		if (status == LOAD_OK && loaded)
+			status = load_segment(l, i, &s, s.paddr + move);
 		if (status != LOAD_OK)
 			return status;
+		if (!loaded)
+			continue;
 		/* Each segment is in RAM, so the sum can't wrap before it is found too large. */
 		total += s.memsz;
 		if (total > l->req->mem)
 			return load_refuse(l, LOAD_NO_ROOM, "its kernel's segments take %lu bytes "
 					   "in all, more than mem=%luK", total, l->req->mem >> 10);
-		extent->low = MIN(extent->low, s.paddr);
-		extent->high = MAX(extent->high, s.paddr + s.memsz);
+		extent->low = MIN(extent->low, s.paddr + move);
+		extent->high = MAX(extent->high, s.paddr + move + s.memsz);
 		if (!found)
 			found = translate_entry(&s, elf.entry, entry);
 		found_physical |= elf.entry >= s.paddr && elf.entry - s.paddr < s.memsz;
@@ -202,5 +266,6 @@ enum load_status elf_load(struct loading *l, struct extent *extent, u64 *entry)
 	if (!found && !found_physical)
 		return load_refuse(l, LOAD_BROKEN, "its kernel's entry point %#lx lies in none of "
 				   "its %u ELF segments", elf.entry, elf.phnum);
+	*entry += move;
 	return LOAD_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Owns Linux's 64-bit boot protocol. Source: Linux, Documentation/arch/x86/boot.rst and
+ * Owns Linux's boot protocol, by its 64-bit and its 32-bit entry. Source: Linux, Documentation/arch/x86/boot.rst and
  * zero-page.rst.
  *
  * What we put into the guest's low memory:
@@ -23,7 +23,8 @@
 #define DEFAULT_SETUP_SECTS	4u
 #define BOOT_FLAG		0xaa55u
 #define HEADER_MAGIC		0x53726448u	/* "HdrS" */
-#define VERSION_MIN		0x020cu		/* the first with xloadflags */
+#define VERSION_MIN		0x020au		/* the first with init_size and pref_address */
+#define VERSION_XLOADFLAGS	0x020cu
 #define VERSION_RSDP		0x020eu		/* the first with acpi_rsdp_addr */
 #define LOADED_HIGH		0x01u
 #define XLF_KERNEL_64		0x0001u
@@ -99,7 +100,7 @@ struct payload {
 	u64 at, room;		/* in the guest; with what it needs to decompress itself */
 };
 
-static bool recognise(const struct load_request *req)
+static bool recognise_32(const struct load_request *req)
 {
 	u16 boot_flag;
 	u32 magic;
@@ -107,6 +108,16 @@ static bool recognise(const struct load_request *req)
 	return kernel_read(req, HEADER_AT(boot_flag), &boot_flag, sizeof(boot_flag)) &&
 	       kernel_read(req, HEADER_AT(header), &magic, sizeof(magic)) &&
 	       boot_flag == BOOT_FLAG && magic == HEADER_MAGIC;
+}
+
+static bool recognise_64(const struct load_request *req)
+{
+	u16 version, flags;
+
+	return recognise_32(req) &&
+	       kernel_read(req, HEADER_AT(version), &version, sizeof(version)) &&
+	       kernel_read(req, HEADER_AT(xloadflags), &flags, sizeof(flags)) &&
+	       version >= VERSION_XLOADFLAGS && (flags & XLF_KERNEL_64);
 }
 
 static enum load_status read_header(struct loading *l, struct setup_header *h)
@@ -118,11 +129,10 @@ static enum load_status read_header(struct loading *l, struct setup_header *h)
 				   "hold the setup header", l->req->kernel_size);
 	if (h->version < VERSION_MIN)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has boot protocol "
-				   "%u.%02u, older than 2.12", h->version >> 8, h->version & 0xff);
-	if (!(h->xloadflags & XLF_KERNEL_64) || !(h->loadflags & LOADED_HIGH))
-		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel has no 64-bit entry "
-				   "(xloadflags %#x, loadflags %#x); take a 64-bit kernel",
-				   h->xloadflags, h->loadflags);
+				   "%u.%02u, older than 2.10", h->version >> 8, h->version & 0xff);
+	if (!(h->loadflags & LOADED_HIGH))
+		return load_refuse(l, LOAD_UNSUPPORTED, "its Linux kernel is a zImage, to be loaded "
+				   "low (loadflags %#x); take a bzImage", h->loadflags);
 	end = HEADER_JUMP_END + h->jump_length;
 	if (end < HEADER_END_MIN)
 		return load_refuse(l, LOAD_BROKEN, "its Linux kernel's setup header ends at %#x, "
@@ -173,24 +183,43 @@ static enum load_status place_kernel(struct loading *l, const struct setup_heade
 			   (p->room + 1023) >> 10, p->at, memory_low_top(l->req->mem) >> 10);
 }
 
+/* All modules one behind the other, each at a multiple of 4: the kernel unpacks them in turn
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). */
+static u64 initrd_size(const struct load_request *req)
+{
+	u64 size = 0;
+
+	for (unsigned i = 0; i < req->nr_modules; i++)
+		size = ALIGN_UP(size, 4) + req->module[i].size;
+	return size;
+}
+
 /* As high as kernel and memory allow. */
 static enum load_status put_initrd(struct loading *l, struct setup_header *h,
 				   const struct payload *p)
 {
 	const struct load_request *req = l->req;
 	u64 top = MIN(memory_low_top(req->mem), (u64)h->initrd_addr_max + 1);
-	u64 low = p->at + p->room, at;
+	u64 low = p->at + p->room, size = initrd_size(req), at;
+	enum load_status status = LOAD_OK;
 
-	if (!req->initrd)
+	if (!req->nr_modules)
 		return LOAD_OK;
-	at = req->initrd_size <= top ? ALIGN_DOWN(top - req->initrd_size, PAGE_SIZE) : 0;
+	at = size <= top ? ALIGN_DOWN(top - size, PAGE_SIZE) : 0;
 	if (at < low)
 		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit between "
 				   "its kernel, which ends at %#lx, and %#lx; give it more with "
-				   "mem=", req->initrd_size, low, top);
+				   "mem=", size, low, top);
 	h->ramdisk_image = (u32)at;
-	h->ramdisk_size = (u32)req->initrd_size;
-	return load_put(l, "its initrd", at, req->initrd, req->initrd_size, req->initrd_size);
+	h->ramdisk_size = (u32)size;
+	for (unsigned i = 0; i < req->nr_modules && status == LOAD_OK; i++) {
+		u64 all = i + 1 < req->nr_modules ? ALIGN_UP(req->module[i].size, 4)
+						  : req->module[i].size;
+
+		status = load_put(l, "its initrd", at, req->module[i].data, req->module[i].size, all);
+		at += all;
+	}
+	return status;
 }
 
 static enum load_status put_cmdline(struct loading *l, struct setup_header *h)
@@ -204,11 +233,13 @@ static enum load_status put_cmdline(struct loading *l, struct setup_header *h)
 	return load_put(l, "its command line", AT_CMDLINE, l->req->cmdline, size + 1, size + 1);
 }
 
-static enum load_status put_params(struct loading *l, const struct setup_header *h)
+static enum load_status put_params(struct loading *l, const struct setup_header *h,
+				   const struct payload *p)
 {
 	struct boot_params params = { .hdr = *h };
 
 	params.hdr.type_of_loader = LOADER_UNDEFINED;
+	params.hdr.code32_start = (u32)p->at;
 	if (h->version >= VERSION_RSDP)
 		params.acpi_rsdp_addr = l->req->rsdp.v;
 	params.e820_entries = (u8)l->nr_ranges;
@@ -239,15 +270,8 @@ static enum load_status put_page_tables(struct loading *l)
 	return status;
 }
 
-static enum load_status put_gdt(struct loading *l)
-{
-	static const u64 gdt[] = { 0, 0, DESCRIPTOR_CODE64, DESCRIPTOR_DATA };
-
-	l->out->gdtr = (struct table){ AT_GDT, sizeof(gdt) - 1 };
-	return load_put(l, "its GDT", AT_GDT, gdt, sizeof(gdt), sizeof(gdt));
-}
-
-static void set_start(struct guest_start *out, const struct payload *p)
+/* boot.rst, "64-bit Boot Protocol". */
+static void set_start_64(struct guest_start *out, const struct payload *p)
 {
 	load_flat_start(out, LINUX_CODE, LINUX_DATA);
 	out->segment[SEG_CS].attr &= ~SEG_ATTR_DB;
@@ -261,32 +285,61 @@ static void set_start(struct guest_start *out, const struct payload *p)
 	out->gpr[GPR_RSP] = AT_STACK;
 }
 
-static enum load_status load(struct loading *l)
+/* boot.rst, "32-bit Boot Protocol". */
+static void set_start_32(struct guest_start *out, const struct payload *p)
 {
+	load_flat_start(out, LINUX_CODE, LINUX_DATA);
+	out->rip = p->at;
+	out->gpr[GPR_RSI] = AT_PARAMS;
+	out->gpr[GPR_RSP] = AT_STACK;
+}
+
+/* What both entries have in common. */
+static enum load_status load_kernel(struct loading *l, struct payload *p, u64 code)
+{
+	const u64 gdt[] = { 0, 0, code, DESCRIPTOR_DATA };
 	struct setup_header h;
-	struct payload p = { 0 };
 	enum load_status status = read_header(l, &h);
 
 	if (status == LOAD_OK)
-		status = find_payload(l, &h, &p);
+		status = find_payload(l, &h, p);
 	if (status == LOAD_OK)
-		status = place_kernel(l, &h, &p);
+		status = place_kernel(l, &h, p);
 	if (status == LOAD_OK)
-		status = load_put(l, "its Linux kernel", p.at,
-				  (const u8 *)l->req->kernel + p.offset, p.size, p.room);
+		status = load_put(l, "its Linux kernel", p->at,
+				  (const u8 *)l->req->kernel + p->offset, p->size, p->room);
 	if (status == LOAD_OK)
-		status = put_initrd(l, &h, &p);
+		status = put_initrd(l, &h, p);
 	if (status == LOAD_OK)
 		status = put_cmdline(l, &h);
 	if (status == LOAD_OK)
-		status = put_params(l, &h);
+		status = put_params(l, &h, p);
+	l->out->gdtr = (struct table){ AT_GDT, sizeof(gdt) - 1 };
+	return status == LOAD_OK ? load_put(l, "its GDT", AT_GDT, gdt, sizeof(gdt), sizeof(gdt))
+				 : status;
+}
+
+static enum load_status load_64(struct loading *l)
+{
+	struct payload p = { 0 };
+	enum load_status status = load_kernel(l, &p, DESCRIPTOR_CODE64);
+
 	if (status == LOAD_OK)
 		status = put_page_tables(l);
 	if (status == LOAD_OK)
-		status = put_gdt(l);
-	if (status == LOAD_OK)
-		set_start(l->out, &p);
+		set_start_64(l->out, &p);
 	return status;
 }
 
-const struct protocol protocol_linux = { "Linux bzImage, 64-bit", recognise, load };
+static enum load_status load_32(struct loading *l)
+{
+	struct payload p = { 0 };
+	enum load_status status = load_kernel(l, &p, DESCRIPTOR_CODE32);
+
+	if (status == LOAD_OK)
+		set_start_32(l->out, &p);
+	return status;
+}
+
+const struct protocol protocol_linux = { "Linux bzImage, 64-bit", recognise_64, load_64 };
+const struct protocol protocol_linux32 = { "Linux bzImage, 32-bit", recognise_32, load_32 };

@@ -5,7 +5,7 @@
 #include "include/x86/cr.h"
 #include "lib/printf.h"
 #include "lib/string.h"
-#include "loader/loading.h"
+#include "loader/elf.h"
 
 bool kernel_read(const struct load_request *req, u64 offset, void *to, u64 size)
 {
@@ -98,35 +98,71 @@ static enum load_status unknown(struct loading *l)
 		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with "
 				   "gzip; decompress the file", l->req->kernel_size);
 	if (elf_recognise(l->req))
-		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without "
-				   "a multiboot 1 header; for Linux give the bzImage (vmlinuz)",
-				   l->req->kernel_size);
-	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage nor "
-			   "a multiboot 1 kernel; check the file", l->req->kernel_size);
+		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without a "
+				   "multiboot header or a PVH entry; for Linux give the bzImage "
+				   "(vmlinuz)", l->req->kernel_size);
+	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage "
+			   "nor a multiboot or PVH kernel; check the file", l->req->kernel_size);
+}
+
+/* By their numbers in enum load_protocol, which is also the order in which LOAD_AUTO asks. */
+static const struct protocol *const protocols[NR_LOAD_PROTOCOLS] = {
+	[LOAD_LINUX] = &protocol_linux, [LOAD_LINUX32] = &protocol_linux32,
+	[LOAD_MULTIBOOT] = &protocol_multiboot, [LOAD_MULTIBOOT2] = &protocol_multiboot2,
+	[LOAD_PVH] = &protocol_pvh,
+};
+
+static enum load_status check_request(struct loading *l)
+{
+	const struct load_request *req = l->req;
+
+	if (strlen(req->cmdline) >= LOAD_CMDLINE_SIZE)
+		return load_refuse(l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more "
+				   "than %u; shorten it", (unsigned long)strlen(req->cmdline),
+				   LOAD_CMDLINE_SIZE - 1);
+	for (unsigned i = 0; i < req->nr_modules; i++) {
+		if (!req->module[i].size)
+			return load_refuse(l, LOAD_BROKEN, "its module %u (\"%.40s\") is an empty "
+					   "file; leave it out, or give the right one", i + 1,
+					   req->module[i].string);
+		if (strlen(req->module[i].string) >= LOAD_STRING_SIZE)
+			return load_refuse(l, LOAD_UNSUPPORTED, "its module %u has a command line "
+					   "of more than %u bytes; shorten it", i + 1,
+					   LOAD_STRING_SIZE - 1);
+	}
+	return LOAD_OK;
+}
+
+static enum load_status load_by(struct loading *l, const struct protocol *p)
+{
+	l->out->protocol = p->name;
+	return p->load(l);
 }
 
 enum load_status load_guest(const struct load_request *req, struct guest_start *out, char *why,
 			    size_t why_size)
 {
-	static const struct protocol *const protocols[] = { &protocol_linux, &protocol_multiboot };
 	struct loading l = { .req = req, .out = out, .why = why, .why_size = why_size };
+	enum load_status status;
 
 	memset(out, 0, sizeof(*out));
 	if (why_size)
 		why[0] = 0;
 	l.nr_ranges = memory_map(req->mem, l.range);
-	if (strlen(req->cmdline) >= LOAD_CMDLINE_SIZE)
-		return load_refuse(&l, LOAD_UNSUPPORTED, "its command line has %lu bytes, more "
-				   "than %u; shorten it", (unsigned long)strlen(req->cmdline),
-				   LOAD_CMDLINE_SIZE - 1);
-	if (req->initrd && !req->initrd_size)
-		return load_refuse(&l, LOAD_BROKEN, "its initrd is an empty file; leave it out, or "
-				   "give the right one");
-	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!protocols[i]->recognise(req))
-			continue;
-		out->protocol = protocols[i]->name;
-		return protocols[i]->load(&l);
+	status = check_request(&l);
+	if (status != LOAD_OK)
+		return status;
+	if (req->protocol != LOAD_AUTO) {
+		const struct protocol *p = protocols[req->protocol];
+
+		if (p->recognise(req))
+			return load_by(&l, p);
+		return load_refuse(&l, LOAD_UNKNOWN, "its kernel (%lu bytes) can't be loaded as %s: "
+				   "its file has no such header; leave protocol= out, or check the "
+				   "file", req->kernel_size, p->name);
 	}
+	for (unsigned i = LOAD_AUTO + 1; i < NR_LOAD_PROTOCOLS; i++)
+		if (protocols[i]->recognise(req))
+			return load_by(&l, protocols[i]);
 	return unknown(&l);
 }

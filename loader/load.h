@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Puts a kernel, its initrd and its command line into a guest's memory, and says how its CPU
- * starts: Linux bzImage (64-bit boot protocol) and multiboot 1 (ELF32, ELF64, address fields).
+ * Puts a kernel, its modules and its command line into a guest's memory, and says how its CPU
+ * starts: Linux bzImage (by the 64-bit or the 32-bit entry), multiboot 1 and 2 (ELF32, ELF64, address
+ * fields), and PVH (ELF32, ELF64).
  */
 #pragma once
 
@@ -10,6 +11,21 @@
 
 #define LOAD_WHY_SIZE		256	/* enough for every sentence */
 #define LOAD_CMDLINE_SIZE	2048	/* with its zero byte */
+#define LOAD_MAX_MODULES	16
+#define LOAD_STRING_SIZE	4096	/* of a module's string, with its zero byte */
+
+/* By which a kernel is loaded and started. LOAD_AUTO: the first of the others that knows the file. */
+enum load_protocol {
+	LOAD_AUTO, LOAD_LINUX, LOAD_LINUX32, LOAD_MULTIBOOT, LOAD_MULTIBOOT2, LOAD_PVH,
+	NR_LOAD_PROTOCOLS
+};
+
+/* A file beside the kernel. For Linux all of them together are the initrd. */
+struct load_module {
+	const void *data;	/* not trusted; must not change during the call */
+	u64 size;		/* in bytes */
+	const char *string;	/* what the kernel is told of it; ends with a zero byte */
+};
 
 enum load_status {
 	LOAD_OK,
@@ -22,8 +38,9 @@ enum load_status {
 struct load_request {
 	const void *kernel;	/* the file; not trusted; must not change during the call */
 	u64 kernel_size;	/* in bytes */
-	const void *initrd;	/* NULL: none */
-	u64 initrd_size;	/* in bytes */
+	enum load_protocol protocol;
+	unsigned nr_modules;
+	struct load_module module[LOAD_MAX_MODULES];
 	const char *cmdline;	/* ends with a zero byte */
 	const struct memory_slots *slots;	/* hold all that memory_map(mem) calls RAM */
 	u64 mem;		/* the guest's memory in bytes, as in memory_map() */
@@ -33,8 +50,8 @@ struct load_request {
 /*
  * Loads what `req` names and fills in `out`. On anything but LOAD_OK, `why` holds a sentence
  * without the guest's name, `out` is unspecified, and parts may lie in the guest's memory. Keeps no
- * pointer. Sources: Linux, Documentation/arch/x86/boot.rst; Multiboot Specification 0.6.96; System
- * V ABI, "ELF".
+ * pointer. Sources: Linux, Documentation/arch/x86/boot.rst; Multiboot Specification 0.6.96; Multiboot2
+ * Specification 2.0; Xen, docs/misc/pvh.pandoc, "x86/HVM direct boot ABI"; System V ABI, "ELF".
  */
 enum load_status must_check load_guest(const struct load_request *req, struct guest_start *out,
 				       char *why, size_t why_size);

@@ -12,6 +12,7 @@ struct loading {
 	size_t why_size;
 	unsigned nr_ranges;
 	struct memory_range range[MEMORY_MAP_MAX];
+	u64 module_at[LOAD_MAX_MODULES];	/* where load_modules() has put them */
 };
 
 /* The guest memory that a kernel takes, from `low` to before `high`. */
@@ -26,7 +27,8 @@ struct protocol {
 	enum load_status (*load)(struct loading *l);
 };
 
-extern const struct protocol protocol_linux, protocol_multiboot;
+extern const struct protocol protocol_linux, protocol_linux32, protocol_multiboot,
+	protocol_multiboot2, protocol_pvh;
 
 /* Descriptors of flat 4 GiB segments, for GDTs in guest memory. */
 #define DESCRIPTOR_CODE32	0x00cf9b000000ffffull
@@ -48,10 +50,22 @@ bool load_is_ram(const struct loading *l, u64 base, u64 size);
 enum load_status must_check load_put(struct loading *l, const char *what, u64 at, const void *from,
 				     u64 size, u64 total);
 
+/* The same for what is written piece by piece: `at` moves to behind it. */
+enum load_status must_check load_append(struct loading *l, const char *what, u64 *at,
+					const void *from, u64 size);
+
+/* Puts the modules behind `after`, each on a page, and sets module_at. `after` becomes where the
+ * last one ends. */
+enum load_status must_check load_modules(struct loading *l, u64 *after);
+
+/* Where the loader's own data of `size` bytes go: low if the kernel leaves room there, else behind
+ * it, on a page. */
+u64 load_data_place(const struct extent *kernel, u64 size);
+
+/* Bytes of all modules' strings, zero bytes included. */
+u64 load_strings_size(const struct load_request *req);
+
 /* Sets CPU state common to all: flat segments with these selectors, interrupts off, protected
  * mode. */
 void load_flat_start(struct guest_start *out, u16 code, u16 data);
 
-/* Loads the segments of an ELF32 or ELF64 file. `entry` becomes a guest physical address. */
-enum load_status must_check elf_load(struct loading *l, struct extent *extent, u64 *entry);
-bool elf_recognise(const struct load_request *req);

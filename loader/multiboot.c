@@ -2,11 +2,11 @@
 /*
  * Owns the multiboot 1 protocol, with the kernels that QEMU's -kernel takes, and ELF64 ones.
  * Source: Multiboot Specification 0.6.96. As with QEMU, the command line begins with a word for the
- * kernel's name, and the initrd is the one module.
+ * kernel's name.
  */
 #include "include/assert.h"
 #include "lib/string.h"
-#include "loader/loading.h"
+#include "loader/elf.h"
 
 #define MB_HEADER_MAGIC		0x1badb002u
 #define MB_HEADER_SEARCH	8192	/* the header lies wholly inside */
@@ -25,7 +25,6 @@
 #define KERNEL_WORD	"kernel "
 #define MB_CODE		0x08
 #define MB_DATA		0x10
-#define DATA_LOW	0x9000ull	/* where our own data goes if the kernel isn't there */
 
 struct mb_header {
 	u32 magic, flags, checksum;
@@ -50,13 +49,13 @@ struct mb_module {
 	u32 start, end, string, reserved;
 } packed_struct;
 
-/* All that we put beside the kernel, in one piece. */
+/* What we put beside the kernel, in one piece; the modules' strings follow. */
 struct mb_data {
 	u64 gdt[3];
 	struct mb_info info;
-	struct mb_module module;
+	struct mb_module module[LOAD_MAX_MODULES];
 	struct mb_mmap mmap[MEMORY_MAP_MAX];
-	char loader_name[8], module_name[8];
+	char loader_name[8];
 	char cmdline[sizeof(KERNEL_WORD) - 1 + LOAD_CMDLINE_SIZE];
 } packed_struct;
 
@@ -123,29 +122,6 @@ static enum load_status load_addresses(struct loading *l, const struct mb_header
 			total);
 }
 
-static u64 place_data(const struct extent *kernel)
-{
-	if (kernel->low >= DATA_LOW + sizeof(struct mb_data))
-		return DATA_LOW;
-	return ALIGN_UP(kernel->high, PAGE_SIZE);
-}
-
-/* Puts the initrd behind the kernel and our data, on a page. */
-static enum load_status place_initrd(struct loading *l, u64 after, u64 *at)
-{
-	const struct load_request *req = l->req;
-	u64 top = memory_low_top(req->mem);
-
-	*at = MAX(ALIGN_UP(after, PAGE_SIZE), MEMORY_HIGH_BASE);
-	if (!req->initrd)
-		return LOAD_OK;
-	if (*at > top || req->initrd_size > top - *at)
-		return load_refuse(l, LOAD_NO_ROOM, "its initrd of %lu bytes doesn't fit: behind "
-				   "its kernel there are %lu (mem=%luK); give it more",
-				   req->initrd_size, *at < top ? top - *at : 0, req->mem >> 10);
-	return load_put(l, "its initrd", *at, req->initrd, req->initrd_size, req->initrd_size);
-}
-
 static void fill_info(const struct loading *l, struct mb_data *d, u64 at)
 {
 	const u32 base = (u32)at;
@@ -155,7 +131,7 @@ static void fill_info(const struct loading *l, struct mb_data *d, u64 at)
 		.mem_lower = (u32)(MEMORY_LOW_END >> 10),
 		.mem_upper = (u32)((memory_low_top(l->req->mem) - MEMORY_HIGH_BASE) >> 10),
 		.cmdline = base + (u32)offsetof(struct mb_data, cmdline),
-		.mods_count = l->req->initrd ? 1 : 0,
+		.mods_count = l->req->nr_modules,
 		.mods_addr = base + (u32)offsetof(struct mb_data, module),
 		.mmap_length = l->nr_ranges * (u32)sizeof(struct mb_mmap),
 		.mmap_addr = base + (u32)offsetof(struct mb_data, mmap),
@@ -163,25 +139,42 @@ static void fill_info(const struct loading *l, struct mb_data *d, u64 at)
 	};
 }
 
-static enum load_status put_data(struct loading *l, u64 at, u64 initrd)
+static enum load_status put_strings(struct loading *l, u64 at)
+{
+	enum load_status status = LOAD_OK;
+
+	for (unsigned i = 0; i < l->req->nr_modules && status == LOAD_OK; i++)
+		status = load_append(l, "its modules' strings", &at, l->req->module[i].string,
+				     strlen(l->req->module[i].string) + 1);
+	return status;
+}
+
+static enum load_status put_data(struct loading *l, u64 at)
 {
 	struct mb_data d = {
 		.gdt = { 0, DESCRIPTOR_CODE32, DESCRIPTOR_DATA },
-		.loader_name = "Plinth", .module_name = "initrd", .cmdline = KERNEL_WORD,
+		.loader_name = "Plinth", .cmdline = KERNEL_WORD,
 	};
+	u64 strings = at + sizeof(d), string = strings;
+	enum load_status status;
 
 	fill_info(l, &d, at);
-	d.module = (struct mb_module){
-		.start = (u32)initrd, .end = (u32)(initrd + l->req->initrd_size),
-		.string = (u32)at + (u32)offsetof(struct mb_data, module_name),
-	};
+	for (unsigned i = 0; i < l->req->nr_modules; i++) {
+		d.module[i] = (struct mb_module){
+			.start = (u32)l->module_at[i],
+			.end = (u32)(l->module_at[i] + l->req->module[i].size),
+			.string = (u32)string,
+		};
+		string += strlen(l->req->module[i].string) + 1;
+	}
 	for (unsigned i = 0; i < l->nr_ranges; i++)
 		d.mmap[i] = (struct mb_mmap){
 			sizeof(struct mb_mmap) - sizeof(u32), l->range[i].base, l->range[i].size,
 			l->range[i].kind,
 		};
 	memcpy(d.cmdline + sizeof(KERNEL_WORD) - 1, l->req->cmdline, strlen(l->req->cmdline));
-	return load_put(l, "its multiboot information", at, &d, sizeof(d), sizeof(d));
+	status = load_put(l, "its multiboot information", at, &d, sizeof(d), sizeof(d));
+	return status == LOAD_OK ? put_strings(l, strings) : status;
 }
 
 static enum load_status load_image(struct loading *l, struct extent *extent, u64 *entry)
@@ -202,24 +195,25 @@ static enum load_status load_image(struct loading *l, struct extent *extent, u64
 	if (!elf_recognise(l->req))
 		return load_refuse(l, LOAD_BROKEN, "its kernel has a multiboot header without "
 				   "addresses at file offset %#lx, but is no ELF file", offset);
-	return elf_load(l, extent, entry);
+	return elf_load(l, 0, extent, entry);
 }
 
 static enum load_status load(struct loading *l)
 {
+	u64 entry, data, size = sizeof(struct mb_data) + load_strings_size(l->req), after;
 	enum load_status status;
 	struct extent kernel;
-	u64 entry, data, initrd;
 
 	status = load_image(l, &kernel, &entry);
 	if (status != LOAD_OK)
 		return status;
-	data = place_data(&kernel);
+	data = load_data_place(&kernel, size);
 	if (entry >= MEMORY_GAP_END || data >= MEMORY_GAP)
 		return load_refuse(l, LOAD_UNSUPPORTED, "its kernel, entered at %#lx and ending at "
 				   "%#lx, isn't below 3 GiB, as multiboot needs it", entry,
 				   kernel.high);
-	status = place_initrd(l, MAX(kernel.high, data + sizeof(struct mb_data)), &initrd);
+	after = MAX(kernel.high, data + size);
+	status = load_modules(l, &after);
 	if (status != LOAD_OK)
 		return status;
 	load_flat_start(l->out, MB_CODE, MB_DATA);
@@ -227,7 +221,7 @@ static enum load_status load(struct loading *l)
 	l->out->rip = entry;
 	l->out->gpr[GPR_RAX] = MB_START_MAGIC;
 	l->out->gpr[GPR_RBX] = data + offsetof(struct mb_data, info);
-	return put_data(l, data, initrd);
+	return put_data(l, data);
 }
 
 const struct protocol protocol_multiboot = { "multiboot 1", recognise, load };

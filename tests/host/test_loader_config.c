@@ -40,7 +40,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.guest[0].mem, 256u << 20);
 	assert_int_equal(config.guest[0].cpus, 1);
 	assert_int_equal(config.guest[0].kernel, 0);
-	assert_int_equal(config.guest[0].initrd, -1);
+	assert_int_equal(config.guest[0].nr_modules, 0);
+	assert_int_equal(config.guest[0].protocol, LOAD_AUTO);
 	assert_int_equal(config.guest[0].paging, PAGING_AUTO);
 	assert_false(config.guest[0].small_pages);
 	assert_false(config.guest[0].merge_ticks);
@@ -55,7 +56,9 @@ static void test_everything(void **state)
 	assert_int_equal(config.nr_guests, 1);
 	assert_string_equal(config.guest[0].fault, "");
 	assert_int_equal(config.guest[0].kernel, 1);
-	assert_int_equal(config.guest[0].initrd, 0);
+	assert_int_equal(config.guest[0].nr_modules, 1);
+	assert_int_equal(config.guest[0].module[0].index, 0);
+	assert_string_equal(config.guest[0].module[0].string, "initrd");
 	assert_int_equal(config.guest[0].mem, 16u << 20);
 	assert_int_equal(config.guest[0].cpus, 4);
 	assert_int_equal(config.guest[0].paging, PAGING_NESTED);
@@ -109,6 +112,7 @@ static void test_faults(void **state)
 		{ ",paging=shadow", "paging=shadow is unknown" },
 		{ ",largepages=no", "largepages=no is unknown" },
 		{ ",ticks=slew", "ticks=slew is unknown" },
+		{ ",protocol=xen", "protocol=xen is unknown" },
 		{ ",memory=5", "\"memory\" is an unknown key" },
 		{ ",cmdline", "\"cmdline\" is not KEY=VALUE" },
 		{ ",,", "not KEY=VALUE" },
@@ -157,8 +161,6 @@ static void test_roles(void **state)
 	assert_non_null(strstr(config.guest[0].fault, "module 2: it has its kernel "
 			       "already, module 1"));
 	assert_string_equal(config.guest[1].fault, "");
-	PARSE("guest=a,initrd", "guest=a,initrd", "guest=a,kernel");
-	assert_non_null(strstr(config.guest[0].fault, "initrd already, module 1"));
 	PARSE("guest=a,initrd", "guest=b,kernel");
 	assert_non_null(strstr(config.guest[0].fault, "no module is its kernel"));
 	assert_string_equal(config.guest[1].fault, "");
@@ -168,6 +170,40 @@ static void test_roles(void **state)
 	assert_non_null(strstr(config.guest[0].fault, "\"mem=3M\" doesn't say"));
 	PARSE("guest=a,initrd,mem=3M", "guest=a,kernel");
 	assert_non_null(strstr(config.guest[0].fault, "stands behind initrd"));
+}
+
+/* Files beside the kernel keep their order; a module's command line runs to the string's end. */
+static void test_modules(void **state)
+{
+	static const char *const protocol[] = { "auto", "linux", "linux32", "multiboot",
+						"multiboot2", "pvh" };
+	const char *lines[CONFIG_MAX_MODULES + 2] = { "guest=a,kernel" };
+	char line[64];
+
+	PARSE("guest=a,module,cmdline=one, two=3,initrd", "guest=a,kernel", "guest=a,initrd",
+	      "x guest=a,module");
+	assert_string_equal(config.guest[0].fault, "");
+	assert_int_equal(config.guest[0].nr_modules, 3);
+	assert_int_equal(config.guest[0].module[0].index, 0);
+	assert_string_equal(config.guest[0].module[0].string, "one, two=3,initrd");
+	assert_int_equal(config.guest[0].module[1].index, 2);
+	assert_string_equal(config.guest[0].module[1].string, "initrd");
+	assert_int_equal(config.guest[0].module[2].index, 3);
+	assert_string_equal(config.guest[0].module[2].string, "");
+	PARSE("guest=a,kernel", "guest=a,module,mem=5M");
+	assert_non_null(strstr(config.guest[0].fault, "stands behind module"));
+	for (unsigned i = 1; i < ARRAY_SIZE(lines); i++)
+		lines[i] = "guest=a,module";
+	parse(ARRAY_SIZE(lines) - 1, lines);
+	assert_string_equal(config.guest[0].fault, "");
+	parse(ARRAY_SIZE(lines), lines);
+	assert_non_null(strstr(config.guest[0].fault, "more than 16 modules"));
+	for (unsigned i = 0; i < ARRAY_SIZE(protocol); i++) {
+		snprintf(line, sizeof(line), "guest=a,kernel,protocol=%s", protocol[i]);
+		PARSE(line);
+		assert_string_equal(config.guest[0].fault, "");
+		assert_int_equal(config.guest[0].protocol, LOAD_AUTO + i);
+	}
 }
 
 static void test_strangers(void **state)
@@ -270,7 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_letters), cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_many_rights), cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_many_rights), cmocka_unit_test(test_roles), cmocka_unit_test(test_modules),
 		cmocka_unit_test(test_strangers), cmocka_unit_test(test_cmdline_length),
 		cmocka_unit_test(test_as_many_as_modules), cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_memory_map),

@@ -6,6 +6,7 @@ through untouched, so that there is one judge of them (loader/)."""
 import os
 
 DEFAULT_MEMORY = "256M"
+ROLES = ("initrd", "module")    # of the files beside the kernel
 
 
 class UsageError(Exception):
@@ -13,10 +14,11 @@ class UsageError(Exception):
 
 
 class Guest:
-    """One --guest. kernel and initrd are paths (initrd may be None); rest are Plinth's words."""
+    """One --guest. kernel is a path; files are (path, role, command line), in their order; rest are
+    Plinth's words."""
 
-    def __init__(self, name, kernel, initrd, rest, cmdline):
-        self.name, self.kernel, self.initrd = name, kernel, initrd
+    def __init__(self, name, kernel, files, rest, cmdline):
+        self.name, self.kernel, self.files = name, kernel, files
         self.rest, self.cmdline = rest, cmdline
 
     def value(self, key, default):
@@ -32,8 +34,9 @@ class Guest:
         if self.cmdline is not None:
             words.append(f"cmdline={self.cmdline}")
         found = [(self.kernel, ",".join(words))]
-        if self.initrd is not None:
-            found.append((self.initrd, f"guest={self.name},initrd"))
+        for path, role, cmdline in self.files:
+            words = f"guest={self.name},{role}"
+            found.append((path, f"{words},cmdline={cmdline}" if cmdline else words))
         return found
 
 
@@ -56,15 +59,19 @@ def parse_guest(text, number):
     """A Guest from the text of --guest; number counts from 1 and is its name unless name= says
     otherwise. Raises UsageError."""
     before, cmdline = split_cmdline(text)
-    own = {"name": str(number), "kernel": None, "initrd": None}
-    seen, rest = set(), []
+    own = {"name": str(number), "kernel": None}
+    files, seen, rest = [], set(), []
     for word in before.split(",") if before else []:
         key, equals, value = word.partition("=")
-        if key not in own:
+        if key not in own and key not in ROLES:
             rest.append(word)
             continue
         if not equals or not value:
             raise UsageError(f"--guest {number}: {key} needs a value, as in {key}=…")
+        if key in ROLES:
+            path, _, words = value.partition(" ")
+            files.append((path, key, words) if key == "module" else (value, key, ""))
+            continue
         if key in seen:
             raise UsageError(f"--guest {number}: {key} is given twice")
         seen.add(key)
@@ -72,6 +79,6 @@ def parse_guest(text, number):
     if own["kernel"] is None:
         raise UsageError(f"--guest {number}: kernel=FILE is missing in {text!r}")
     check_file(own["kernel"], "kernel")
-    if own["initrd"] is not None:
-        check_file(own["initrd"], "initrd")
-    return Guest(own["name"], own["kernel"], own["initrd"], rest, cmdline)
+    for path, role, _ in files:
+        check_file(path, role)
+    return Guest(own["name"], own["kernel"], files, rest, cmdline)

@@ -61,8 +61,9 @@ def bare_words(options, guest):
     memory = options.memory or guest.value("mem", DEFAULT_MEMORY)
     cpus = options.cpus or default_cpus([guest])
     words = machine_words(options, cpus, memory) + TEST_DEVICES + ["-kernel", guest.kernel]
-    if guest.initrd is not None:
-        words += ["-initrd", escaped(guest.initrd)]
+    if guest.files:
+        words += ["-initrd", ",".join(escaped(f"{path} {cmdline}".rstrip())
+                                      for path, _, cmdline in guest.files)]
     if guest.cmdline:
         words += ["-append", guest.cmdline]
     return words
