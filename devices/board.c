@@ -20,9 +20,9 @@
 #define RESET_SYSTEM		0x02u
 
 enum device {
-	NOTHING, PIC, PIT, UART, RTC, KBC, PORT_92, RESET_CONTROL, DEBUG_CONSOLE, FWCFG_DATA,
-	/* From here on devices that see an access whole, whatever its size. */
-	WHOLE, FWCFG_SELECT = WHOLE, PM, PCI, DEBUG_EXIT,
+	NOTHING, PIC, PIT, UART, RTC, KBC, PORT_92, RESET_CONTROL, DEBUG_CONSOLE,
+	/* From here on devices that see an access whole, whatever its size, if it ends on them. */
+	WHOLE, FWCFG = WHOLE, FWCFG_DMA, PM, PCI, DEBUG_EXIT,
 };
 
 enum port_page { PAGE_NONE, PAGE_00, PAGE_03, PAGE_04, PAGE_05, PAGE_06, PAGE_0C, NR_PORT_PAGES };
@@ -40,16 +40,26 @@ static const u8 port_devices[NR_PORT_PAGES][256] = {
 	},
 	[PAGE_03] = { [0xf8 ... 0xff] = UART },
 	[PAGE_04] = { [0xd0 ... 0xd1] = PIC },
-	[PAGE_05] = { [0x10] = FWCFG_SELECT, [0x11] = FWCFG_DATA },
+	[PAGE_05] = { [0x10 ... 0x11] = FWCFG, [0x14 ... 0x1b] = FWCFG_DMA },
 	[PAGE_06] = { [0x00 ... 0x3f] = PM },
 	[PAGE_0C] = { [0xf8] = PCI, [0xf9] = RESET_CONTROL, [0xfa ... 0xff] = PCI },
 };
 
-static_assert(PM_PORT == 0x600 && UART_COM1_PORT == 0x3f8, "port_devices[] says so");
+static_assert(PM_PORT == 0x600 && UART_COM1_PORT == 0x3f8 && FWCFG_PORT == 0x510 &&
+	      FWCFG_DMA_PORT == 0x514, "port_devices[] says so");
 
 static inline enum device device_at(u16 port)
 {
 	return port_devices[port_pages[port >> 8]][port & 0xff];
+}
+
+/* Is the access to be handed whole to the device where it begins? Else its bytes go to one port
+ * each, as a bridge splits what reaches past a device's end. */
+static inline bool is_whole(u16 port, unsigned size)
+{
+	enum device device = device_at(port);
+
+	return device >= WHOLE && device_at(port + size - 1) == device;
 }
 
 /* ---- the wires ---- */
@@ -113,6 +123,13 @@ static void transmit(void *ctx, u8 byte)
 	board->ops->console_out(board->ctx, &byte, 1);
 }
 
+static bool copy_memory(void *ctx, gpa_t at, void *bytes, size_t size, bool to_guest)
+{
+	struct board *board = ctx;
+
+	return board->ops->copy_memory(board->ctx, at, bytes, size, to_guest);
+}
+
 static void power_off(void *ctx)
 {
 	struct board *board = ctx;
@@ -131,6 +148,16 @@ static const struct lapic_ops lapic_ops = {
 	.send = send_message, .eoi = end_of_interrupt, .kick = kick, .event = apic_event,
 	.tsc_to_ns = tsc_to_ns,
 };
+
+/* After any change of a device that waits for something. Those that ask read it without the lock. */
+static void note_events(struct board *board)
+{
+	u64 next = MIN(pit_next_event(&board->pit), uart_next_event(&board->uart));
+
+	next = MIN(next, rtc_next_event(&board->rtc));
+	next = MIN(next, pm_next_event(&board->pm));
+	__atomic_store_n(&board->devices_next, next, __ATOMIC_RELAXED);
+}
 
 static struct irq_out irq_line(struct board *board, unsigned irq)
 {
@@ -164,8 +191,9 @@ void board_init(struct board *board, const struct board_config *config)
 	board->pit.catch_up = board->rtc.catch_up = !config->merge_ticks;
 	for (unsigned i = 0; i < BOARD_MAX_VCPUS; i++)
 		board->lapic[i].catch_up = !config->merge_ticks;
-	fwcfg_init(&board->fwcfg, config->nr_vcpus,
-		   config->memory_below_4g + config->memory_above_4g);
+	fwcfg_init(&board->fwcfg, config->nr_vcpus, config->memory_below_4g,
+		   config->memory_above_4g, copy_memory, board);
+	note_events(board);
 }
 
 /* ---- the PIT's owed ticks: one follows when the guest has ended the one before ---- */
@@ -201,6 +229,7 @@ static void pay_tick(struct board *board, u64 now)
 	if (is_tick_open(board))
 		return;
 	pit_pay(&board->pit, now);
+	note_events(board);
 	if (!is_tick_open(board))	/* nobody listens */
 		board->pit.owed = 0;
 }
@@ -222,9 +251,27 @@ static void apic_written(struct board *board, u64 now)
 
 /* ---- ports ---- */
 
+static u32 read_whole(struct board *board, enum device device, u16 port, unsigned size, u64 now)
+{
+	switch (device) {
+	case PM:
+		return pm_read(&board->pm, port - PM_PORT, size, now);
+	case PCI:
+		return pci_read(&board->pci, port, size);
+	case FWCFG:
+		return fwcfg_read(&board->fwcfg, port - FWCFG_PORT, size);
+	case FWCFG_DMA:
+		return fwcfg_dma_read(&board->fwcfg, port - FWCFG_DMA_PORT, size);
+	default:	/* the debug exit */
+		return 0;
+	}
+}
+
 static u8 read_device(struct board *board, enum device device, u16 port, u64 now)
 {
 	switch (device) {
+	case NOTHING:
+		return 0xff;
 	case PIC:
 		return pic_read(&board->pic, port);
 	case PIT:
@@ -241,30 +288,8 @@ static u8 read_device(struct board *board, enum device device, u16 port, u64 now
 		return board->reset_control;
 	case DEBUG_CONSOLE:
 		return DEBUG_CONSOLE_ID;
-	case FWCFG_DATA:
-		return fwcfg_read(&board->fwcfg);
-	case PM:
-		return pm_read(&board->pm, port - PM_PORT, 1, now);
-	case PCI:
-		return pci_read(&board->pci, port, 1);
-	case DEBUG_EXIT:
-		return 0;
 	default:
-		return 0xff;
-	}
-}
-
-static u32 read_whole(struct board *board, enum device device, u16 port, unsigned size, u64 now)
-{
-	switch (device) {
-	case PM:
-		return pm_read(&board->pm, port - PM_PORT, size, now);
-	case PCI:
-		return pci_read(&board->pci, port, size);
-	case FWCFG_SELECT:
-		return ~0u;
-	default:	/* the debug exit */
-		return 0;
+		return read_whole(board, device, port, 1, now);
 	}
 }
 
@@ -275,11 +300,10 @@ static u32 low_bytes(u32 value, unsigned size)
 
 static u32 read_wide(struct board *board, u16 port, unsigned size, u64 now)
 {
-	enum device device = device_at(port);
 	u32 value = 0;
 
-	if (device >= WHOLE)
-		return low_bytes(read_whole(board, device, port, size, now), size);
+	if (is_whole(port, size))
+		return low_bytes(read_whole(board, device_at(port), port, size, now), size);
 	for (unsigned i = 0; i < size; i++)
 		value |= (u32)read_device(board, device_at(port + i), port + i, now) << 8 * i;
 	return value;
@@ -294,6 +318,8 @@ static u32 read_one(struct board *board, u16 port, u64 now)
 		return 0xff;
 	spin_lock(&board->lock);
 	value = read_device(board, device, port, now);
+	if (device != PIC)
+		note_events(board);
 	spin_unlock(&board->lock);
 	return value;
 }
@@ -306,6 +332,7 @@ u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u
 		return read_one(board, port, now);
 	spin_lock(&board->lock);
 	value = read_wide(board, port, size, now);
+	note_events(board);
 	spin_unlock(&board->lock);
 	return value;
 }
@@ -326,9 +353,31 @@ static void write_reset_control(struct board *board, u8 value)
 		reset(board);
 }
 
+static void write_whole(struct board *board, u16 port, unsigned size, u32 value, u64 now)
+{
+	switch (device_at(port)) {
+	case PM:
+		pm_write(&board->pm, port - PM_PORT, size, value, now);
+		break;
+	case PCI:
+		pci_write(&board->pci, port, size, value);
+		break;
+	case FWCFG:
+		fwcfg_write(&board->fwcfg, port - FWCFG_PORT, size, value);
+		break;
+	case FWCFG_DMA:
+		fwcfg_dma_write(&board->fwcfg, port - FWCFG_DMA_PORT, size, value);
+		break;
+	default:
+		board->ops->power(board->ctx, BOARD_DEBUG_EXIT, value);
+	}
+}
+
 static void write_byte(struct board *board, u16 port, u8 value, u64 now)
 {
 	switch (device_at(port)) {
+	case NOTHING:
+		break;
 	case PIC:
 		pic_write(&board->pic, port, value);
 		break;
@@ -353,47 +402,15 @@ static void write_byte(struct board *board, u16 port, u8 value, u64 now)
 	case DEBUG_CONSOLE:
 		board->ops->debug_out(board->ctx, value);
 		break;
-	case PM:
-		pm_write(&board->pm, port - PM_PORT, 1, value, now);
-		break;
-	case PCI:
-		pci_write(&board->pci, port, 1, value);
-		break;
-	case FWCFG_SELECT:
-		fwcfg_select(&board->fwcfg, value);
-		break;
-	case DEBUG_EXIT:
-		board->ops->power(board->ctx, BOARD_DEBUG_EXIT, value);
-		break;
 	default:
-		break;
-	}
-}
-
-static void write_whole(struct board *board, enum device device, u16 port, unsigned size, u32 value,
-			u64 now)
-{
-	switch (device) {
-	case PM:
-		pm_write(&board->pm, port - PM_PORT, size, value, now);
-		break;
-	case PCI:
-		pci_write(&board->pci, port, size, value);
-		break;
-	case FWCFG_SELECT:
-		fwcfg_select(&board->fwcfg, value);
-		break;
-	default:
-		board->ops->power(board->ctx, BOARD_DEBUG_EXIT, value);
+		write_whole(board, port, 1, value, now);
 	}
 }
 
 static void write_port(struct board *board, u16 port, unsigned size, u32 value, u64 now)
 {
-	enum device device = device_at(port);
-
-	if (size > 1 && device >= WHOLE) {
-		write_whole(board, device, port, size, low_bytes(value, size), now);
+	if (size > 1 && is_whole(port, size)) {
+		write_whole(board, port, size, low_bytes(value, size), now);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
@@ -406,6 +423,7 @@ void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size,
 		return;
 	spin_lock(&board->lock);
 	write_port(board, port, size, value, now);
+	note_events(board);
 	interrupt_ended(board, now);
 	spin_unlock(&board->lock);
 }
@@ -502,27 +520,13 @@ void board_apic_init(struct board *board, unsigned vcpu)
 	spin_unlock(&board->lock);
 }
 
-u64 board_devices_next_event(const struct board *board)
-{
-	u64 next = MIN(pit_next_event(&board->pit), uart_next_event(&board->uart));
-
-	next = MIN(next, rtc_next_event(&board->rtc));
-	return MIN(next, pm_next_event(&board->pm));
-}
-
-u64 board_next_event(const struct board *board, unsigned vcpu)
-{
-	u64 next = lapic_next_event(&board->lapic[vcpu]);
-
-	return vcpu ? next : MIN(next, board_devices_next_event(board));
-}
-
 static void tick_devices(struct board *board, u64 now)
 {
 	pit_tick(&board->pit, now);
 	uart_tick(&board->uart, now);
 	rtc_tick(&board->rtc, now);
 	pm_tick(&board->pm, now);
+	note_events(board);
 }
 
 void board_tick(struct board *board, unsigned vcpu, u64 now)
@@ -558,6 +562,7 @@ bool board_console_input(struct board *board, u8 byte, u64 now)
 
 	spin_lock(&board->lock);
 	taken = uart_receive(&board->uart, byte, now);
+	note_events(board);
 	spin_unlock(&board->lock);
 	return taken;
 }
@@ -566,6 +571,7 @@ void board_power_button(struct board *board, u64 now)
 {
 	spin_lock(&board->lock);
 	pm_power_button(&board->pm, now);
+	note_events(board);
 	spin_unlock(&board->lock);
 }
 

@@ -44,6 +44,8 @@ struct board_ops {
 	void (*apic_event)(void *ctx, unsigned vcpu, enum apic_delivery delivery, u8 vector);
 	/* The guest time in ns at which this vCPU's TSC reaches `tsc`, 0 if that is past. */
 	u64 (*tsc_to_ns)(void *ctx, unsigned vcpu, u64 tsc);
+	/* A device's own access to guest memory (fwcfg.h). */
+	fwcfg_copy *copy_memory;
 };
 
 struct board_config {
@@ -67,6 +69,7 @@ struct board {
 	struct i8042 i8042;
 	struct pci pci;
 	struct fwcfg fwcfg;
+	u64 devices_next;	/* the earliest deadline of all devices but the LAPICs */
 	struct ioapic ioapic;
 	u8 port_92, reset_control;
 	const struct board_ops *ops;
@@ -98,11 +101,22 @@ bool board_wrmsr(struct board *board, unsigned vcpu, u32 msr, u64 value, u64 now
  * with it. */
 void board_tsc_changed(struct board *board, unsigned vcpu);
 
-/* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Takes no lock. Each vCPU
- * has its LAPIC ticked, vCPU 0 all other devices too; these are the second function's alone. */
-u64 board_next_event(const struct board *board, unsigned vcpu);
-u64 board_devices_next_event(const struct board *board);
+/* Let time pass for `vcpu`'s LAPIC, and with vCPU 0 for all other devices. */
 void board_tick(struct board *board, unsigned vcpu, u64 now);
+
+/* When board_tick() has something to do: guest time in ns, or CLOCK_NEVER. Take no lock. The first
+ * is for the devices that are not LAPICs. */
+static inline u64 board_devices_next_event(const struct board *board)
+{
+	return __atomic_load_n(&board->devices_next, __ATOMIC_RELAXED);
+}
+
+static inline u64 board_next_event(const struct board *board, unsigned vcpu)
+{
+	u64 next = lapic_next_event(&board->lapic[vcpu]);
+
+	return vcpu ? next : MIN(next, board_devices_next_event(board));
+}
 
 /* `vcpu` carries out an INIT: its LAPIC is as after power-on, but for the ID and IA32_APIC_BASE. */
 void board_apic_init(struct board *board, unsigned vcpu);

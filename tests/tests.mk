@@ -106,4 +106,4 @@ check:
 
 .PRECIOUS: $(HOST_BUILD)/%.o $(FUZZ_BUILD)/%.o
 .PHONY: test-host test test-long test-built reliability check fuzz
--include $(FUZZ_OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(FAST_OBJS:.o=.d) $(HOST_PARTS_test_form_table:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))
+-include $(FUZZ_TARGETS:$(FUZZ_BUILD)/%=$(FUZZ_BUILD)/tests/fuzz/%.d) $(FUZZ_OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(FAST_OBJS:.o=.d) $(HOST_PARTS_test_form_table:.o=.d) $(patsubst %,$(HOST_BUILD)/tests/host/%.d,$(notdir $(HOST_TESTS)))

@@ -116,6 +116,28 @@ static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 	return tsc > now && tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns(tsc - start);
 }
 
+/* Page by page: neighbours need not be one piece of the host's memory. */
+static bool on_copy_memory(void *ctx, gpa_t at, void *bytes, size_t size, bool to_guest)
+{
+	struct vm *vm = ctx;
+
+	while (size) {
+		size_t part = MIN(size, PAGE_SIZE - at.v % PAGE_SIZE);
+		u8 *memory = vm_memory(vm, at, part, to_guest ? RIGHT_W : RIGHT_R);
+
+		if (!memory)
+			return false;
+		if (to_guest)
+			memcpy(memory, bytes, part);
+		else
+			memcpy(bytes, memory, part);
+		at.v += part;
+		bytes = (u8 *)bytes + part;
+		size -= part;
+	}
+	return true;
+}
+
 static const struct board_ops board_ops = {
 	.console_out = on_console_out,
 	.debug_out = on_debug_out,
@@ -123,6 +145,7 @@ static const struct board_ops board_ops = {
 	.kick = on_kick,
 	.apic_event = on_apic_event,
 	.tsc_to_ns = on_tsc_to_ns,
+	.copy_memory = on_copy_memory,
 };
 
 static const struct mmu_ops mmu_ops = { .flush = handshake_mmu_flush };

@@ -74,9 +74,24 @@ static u64 program_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 	return tsc >> 63 ? CLOCK_NEVER : tsc / 2;
 }
 
+/* Whatever the program's next bytes are stands in memory, of which there are 256 MiB. */
+static bool program_copy(void *ctx, gpa_t at, void *bytes, size_t size, bool to_guest)
+{
+	struct program *p = ctx;
+
+	program_call(ctx);
+	REQUIRE(size <= 4096);
+	if (at.v >= 256ull << 20 || size > (256ull << 20) - at.v)
+		return false;
+	for (size_t i = 0; i < size && !to_guest; i++)
+		((u8 *)bytes)[i] = p->at < p->end ? *p->at++ : 0;
+	return true;
+}
+
 static const struct board_ops program_ops = {
 	.console_out = program_console_out, .debug_out = program_debug_out, .power = program_power,
 	.kick = program_kick, .apic_event = program_apic_event, .tsc_to_ns = program_tsc_to_ns,
+	.copy_memory = program_copy,
 };
 
 /* ---- what always holds ---- */
@@ -138,6 +153,9 @@ static void check_board(struct program *p)
 	REQUIRE(rtc_c >> 7 == !!(rtc_c & board->rtc.cmos[11] & 0x70));
 	REQUIRE((board->pic.chip[1].lines >> 1 & 1) == !!(board->pm.status & board->pm.enable));
 	REQUIRE(board->lapic[0].lint[0] == pic_output(&board->pic));
+	REQUIRE(board_devices_next_event(board) ==
+		MIN(MIN(pit_next_event(&board->pit), rtc_next_event(&board->rtc)),
+		    MIN(uart_next_event(&board->uart), pm_next_event(&board->pm))));
 	REQUIRE(board->uart.rx_count <= (board->uart.fcr & 1 ? 16 : 1));
 	REQUIRE(board->pit.owed <= CLOCK_MOST_OWED && board->rtc.owed <= CLOCK_MOST_OWED);
 	for (unsigned i = 0; i < 3; i++)

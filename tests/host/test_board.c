@@ -50,8 +50,13 @@ static u64 tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 	return tsc;
 }
 
+static bool copy_memory(void *ctx, gpa_t at, void *bytes, size_t size, bool to_guest)
+{
+	return false;
+}
+
 static const struct board_ops ops = {
-	console_out, debug_out, power, kick, apic_event, tsc_to_ns,
+	console_out, debug_out, power, kick, apic_event, tsc_to_ns, copy_memory,
 };
 
 static struct board board;
@@ -106,6 +111,30 @@ static void test_wide_access(void **state)
 	out(0x3f8, 4, 'A');
 	assert_int_equal(seen.nr_out, 1);
 	assert_int_equal(seen.out[0], 'A');
+}
+
+/* What reaches past a device's end, or begins before it, meets its neighbour or nobody. */
+static void test_straddling(void **state)
+{
+	setup();
+	assert_int_equal(in(0x63e, 4), 0xffff0000);	/* PM: reserved registers read zero */
+	assert_int_equal(in(0x5ff, 2), 0x00ff);
+	assert_int_equal(in(0x5fe, 4), 0x0000ffff);
+	out(0xcf8, 4, 0x80000000);
+	assert_int_equal(in(0xcfe, 4), 0xffff1237);
+	assert_int_equal(in(0xcff, 2), 0xff12);
+	assert_int_equal(in(0x510, 2), 0x51ff);		/* the signature's Q; the selector is write only */
+	out(0x60, 4, 0);
+	assert_int_equal(in(0xffff, 2), 0xff00 | in(0xffff, 1));
+	out(0xcf8, 2, 0x0600);		/* the reset control register is the second byte */
+	assert_int_equal(seen.nr_power, 1);
+	assert_int_equal(seen.power, BOARD_RESET);
+	setup();
+	out(0xcf8, 4, 0x80000600);	/* and part of the address as a double word */
+	assert_int_equal(seen.nr_power, 0);
+	out(0xf2, 4, 0x12345678);
+	assert_int_equal(seen.nr_power, 2);
+	assert_int_equal(seen.power, BOARD_DEBUG_EXIT);
 }
 
 static void test_debug_ports(void **state)
@@ -235,11 +264,11 @@ static void test_fwcfg(void **state)
 	setup();
 	assert_int_equal(fwcfg_item(0x00, 4), 0x554d4551);
 	assert_int_equal(in(0x511, 1), 0);
-	assert_int_equal(fwcfg_item(0x01, 4), 1);
+	assert_int_equal(fwcfg_item(0x01, 4), 3);	/* and DMA */
 	assert_int_equal(fwcfg_item(0x03, 8), (256ull << 20) + (1ull << 30));
 	assert_int_equal(fwcfg_item(0x05, 2), 2);
 	assert_int_equal(fwcfg_item(0x0f, 2), 2);
-	assert_int_equal(fwcfg_item(0x19, 8), 0);
+	assert_int_equal(fwcfg_item(0x19, 4), 0x01000000);	/* one file */
 	assert_int_equal(fwcfg_item(0x8000, 4), 0);
 	for (unsigned i = 0; i < 100; i++)
 		assert_int_equal(in(0x511, 1), 0);
@@ -463,7 +492,7 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_wide_access),
+		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_wide_access), cmocka_unit_test(test_straddling),
 		cmocka_unit_test(test_debug_ports), cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_i8042), cmocka_unit_test(test_pci), cmocka_unit_test(test_fwcfg),
 		cmocka_unit_test(test_pm), cmocka_unit_test(test_extint),
