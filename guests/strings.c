@@ -373,7 +373,7 @@ static void run_big(const char *name, unsigned size, u64 count, u64 from, u64 to
 	start_rdi = to;
 	ticks = in_the_middle = inconsistent = 0;
 	make_code(MOVS, size, REP, 8);
-	lapic_write(LAPIC_TMICT, 20000);
+	lapic_write(LAPIC_TMICT, 100000);
 	execute(&s);
 	cli();
 	lapic_write(LAPIC_TMICT, 0);
