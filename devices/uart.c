@@ -22,6 +22,9 @@ enum { RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SC
 #define FCR_CLEAR_RX	0x02u
 #define FCR_TRIGGER_SHIFT	6
 
+#define LCR_WORD	0x03u	/* bits of a character, less five */
+#define LCR_STOP	0x04u	/* two stop bits */
+#define LCR_PARITY	0x08u
 #define LCR_DLAB	0x80u
 
 #define MCR_DTR		0x01u
@@ -44,7 +47,6 @@ enum { RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SC
 #define MSR_DELTAS	0x0fu
 
 #define BASE_HZ		115200ull
-#define BITS_PER_CHAR	10u
 
 static bool has_fifo(const struct uart *uart)
 {
@@ -86,11 +88,22 @@ static void update(struct uart *uart)
 	irq_set(&uart->irq, interrupt_id(uart) != IIR_NONE);
 }
 
+static unsigned data_bits(const struct uart *uart)
+{
+	return 5 + (uart->lcr & LCR_WORD);
+}
+
+/* A character with its start bit, parity and stop bits. */
+static unsigned bits_per_char(const struct uart *uart)
+{
+	return 1 + data_bits(uart) + !!(uart->lcr & LCR_PARITY) + (uart->lcr & LCR_STOP ? 2 : 1);
+}
+
 /* The character timeout: four characters' time without a byte in or out, with bytes waiting. */
 static void restart_timeout(struct uart *uart, u64 now)
 {
 	u64 divisor = uart->divisor ? uart->divisor : 65536;
-	u64 delay = 4 * BITS_PER_CHAR * divisor * NS_PER_SECOND / BASE_HZ;
+	u64 delay = 4 * bits_per_char(uart) * divisor * NS_PER_SECOND / BASE_HZ;
 
 	uart->timed_out = false;
 	uart->deadline = CLOCK_NEVER;
@@ -105,10 +118,13 @@ static void clear_rx(struct uart *uart)
 	uart->deadline = CLOCK_NEVER;
 }
 
+/* "Overrun": without the FIFO the character before is destroyed, with it the new one is. */
 static void push(struct uart *uart, u8 byte, u64 now)
 {
 	if (uart->rx_count >= capacity(uart)) {
 		uart->errors |= LSR_OVERRUN;
+		if (!has_fifo(uart))
+			uart->rx[uart->rx_head] = byte;
 		return;
 	}
 	uart->rx[(uart->rx_head + uart->rx_count) % UART_FIFO_SIZE] = byte;
@@ -142,6 +158,8 @@ static void write_mcr(struct uart *uart, u8 value)
 	u8 before = uart->msr & MSR_LINES, after, changed;
 
 	uart->mcr = value & MCR_ALL;
+	if ((value & MCR_RTS) && !(value & MCR_LOOP))
+		uart->uses_rts = true;
 	after = modem_lines(uart);
 	changed = before ^ after;
 	if (after & MSR_RI)
@@ -173,7 +191,7 @@ static void write_ier(struct uart *uart, u8 value)
 static void send(struct uart *uart, u8 value, u64 now)
 {
 	if (uart->mcr & MCR_LOOP)
-		push(uart, value, now);
+		push(uart, value & ((1u << data_bits(uart)) - 1), now);
 	else
 		uart->transmit(uart->ctx, value);
 	uart->thre_pending = true;
@@ -296,9 +314,15 @@ void uart_write(struct uart *uart, unsigned reg, u8 value, u64 now)
 	update(uart);
 }
 
+/* Kernels that never raise RTS are sent to all the same. */
+static bool is_clear_to_send(const struct uart *uart)
+{
+	return (uart->mcr & MCR_RTS) || !uart->uses_rts;
+}
+
 bool uart_receive(struct uart *uart, u8 byte, u64 now)
 {
-	if ((uart->mcr & MCR_LOOP) || uart->rx_count >= capacity(uart))
+	if ((uart->mcr & MCR_LOOP) || !is_clear_to_send(uart) || uart->rx_count >= capacity(uart))
 		return false;
 	push(uart, byte, now);
 	update(uart);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A 16550A UART (PC16550D data sheet). The transmitter is instantaneous: its holding register is
- * always empty again at once. Owns the receive FIFO; where bytes go to is the board's business.
+ * always empty again at once. The divisor and the line control register set the length of a
+ * character, which counts only for the receiver's time-out. Owns the receive FIFO; where bytes go to
+ * is the board's business.
  */
 #pragma once
 
@@ -18,6 +20,7 @@ struct uart {
 	u16 divisor;
 	bool thre_pending;	/* the "transmitter empty" interrupt was not yet seen in IIR */
 	bool timed_out;		/* the character timeout interrupt */
+	bool uses_rts;		/* the guest has raised RTS at least once: it means something */
 	u8 rx[UART_FIFO_SIZE];
 	u8 rx_head, rx_count;
 	u64 deadline;		/* of the character timeout */
@@ -34,7 +37,8 @@ void uart_init(struct uart *uart, struct irq_out irq, void (*transmit)(void *ctx
 u8 uart_read(struct uart *uart, unsigned reg, u64 now);
 void uart_write(struct uart *uart, unsigned reg, u8 value, u64 now);
 
-/* A byte arrives at the line; false if there's no room for it now (full, or looped back). */
+/* A byte arrives at the line; false: not now, as the receiver is full or looped back, or the guest
+ * has taken RTS away. Whoever sends keeps it and tries again. */
 bool uart_receive(struct uart *uart, u8 byte, u64 now);
 
 void uart_tick(struct uart *uart, u64 now);

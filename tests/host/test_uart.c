@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The 16550A against its data sheet, and as Linux's 8250 driver probes it. */
 #include "devices/uart.h"
+#include "tests/host/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -192,6 +193,109 @@ static void test_loopback(void **state)
 	assert_int_equal(uart_read(&uart, 6, 0), 0x34);
 }
 
+/* "OE: the character in the Receiver Buffer Register was destroyed by the next"; with the FIFO "the
+ * character in the shift register is overwritten, but it is not transferred to the FIFO". */
+static void test_overrun(void **state)
+{
+	struct uart uart;
+
+	setup(&uart);
+	uart_write(&uart, 4, 0x10, 0);
+	uart_write(&uart, 0, 'a', 0);
+	uart_write(&uart, 0, 'b', 0);
+	assert_int_equal(uart_read(&uart, 5, 0), 0x63);
+	assert_int_equal(uart_read(&uart, 0, 0), 'b');
+	assert_int_equal(uart_read(&uart, 5, 0), 0x60);
+}
+
+/* "The serial character": a start bit, 5 to 8 data bits, parity, 1 or 2 stop bits. */
+static void test_character_length(void **state)
+{
+	static const struct { u8 lcr; unsigned bits, mask; } rows[] = {
+		{ 0x00, 7, 0x1f }, { 0x01, 8, 0x3f }, { 0x02, 9, 0x7f }, { 0x03, 10, 0xff },
+		{ 0x07, 11, 0xff }, { 0x0b, 11, 0xff }, { 0x1f, 12, 0xff }, { 0x1a, 10, 0x7f },
+	};
+	struct uart uart;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 ns = 4ull * rows[i].bits * 12 * 1000000000 / 115200;
+
+		setup(&uart);
+		uart_write(&uart, 3, 0x80, 0);
+		uart_write(&uart, 0, 12, 0);		/* 9600 baud */
+		uart_write(&uart, 3, rows[i].lcr, 0);
+		uart_write(&uart, 2, 0x41, 0);
+		assert_true(uart_receive(&uart, 'x', 5000));
+		assert_in_range(uart_next_event(&uart), 5000 + ns, 5000 + ns + 1);
+		uart_read(&uart, 0, 5000);
+		uart_write(&uart, 4, 0x10, 5000);
+		uart_write(&uart, 0, 0xff, 5000);
+		assert_int_equal(uart_read(&uart, 0, 5000), rows[i].mask);
+	}
+}
+
+/* Once the guest has raised RTS, taking it away holds off the sender. */
+static void test_rts(void **state)
+{
+	struct uart uart;
+
+	setup(&uart);
+	assert_true(uart_receive(&uart, '1', 0));	/* it was never raised */
+	uart_read(&uart, 0, 0);
+	uart_write(&uart, 4, 0x12, 0);			/* raised in the loop: nobody sees it */
+	uart_write(&uart, 4, 0x00, 0);
+	assert_true(uart_receive(&uart, '2', 0));
+	uart_read(&uart, 0, 0);
+	uart_write(&uart, 4, 0x0b, 0);
+	assert_true(uart_receive(&uart, '3', 0));
+	uart_read(&uart, 0, 0);
+	uart_write(&uart, 4, 0x09, 0);
+	assert_false(uart_receive(&uart, '4', 0));
+	uart_write(&uart, 4, 0x0b, 0);
+	assert_true(uart_receive(&uart, '4', 0));
+}
+
+/*
+ * A sender as fast as the receiver lets it, and a driver that reads only when interrupted, some of
+ * what is there each time, now and then with RTS away: every byte arrives once and in order, and
+ * with bytes waiting the driver is always told, at once or by the time-out.
+ */
+static void test_flow_at_speed(void **state)
+{
+	u64 seed = 21;
+
+	for (unsigned fcr = 0x00; fcr <= 0xc1; fcr += fcr & 1 ? 0x40 : 1) {
+		unsigned in = 0, out = 0;
+		struct uart uart;
+		u64 now = 0;
+
+		setup(&uart);
+		uart_write(&uart, 2, fcr, 0);
+		uart_write(&uart, 1, 0x01, 0);
+		uart_write(&uart, 4, 0x0b, 0);
+		while (out < 50000) {
+			bool ready = xorshift(&seed) % 8;
+
+			now += xorshift(&seed) % 200000;
+			uart_write(&uart, 4, ready ? 0x0b : 0x09, now);
+			for (unsigned n = xorshift(&seed) % 20; n && uart_receive(&uart, in, now); n--)
+				in++;
+			uart_tick(&uart, now);
+			assert_true(in == out || line || uart_next_event(&uart) != CLOCK_NEVER);
+			assert_true(in - out <= 16);
+			if (!line)
+				continue;
+			assert_int_equal(uart_read(&uart, 2, now) & 0x07, 0x04);
+			for (unsigned n = 1 + xorshift(&seed) % 16;
+			     n && (uart_read(&uart, 5, now) & 1); n--) {
+				assert_int_equal(uart_read(&uart, 0, now), (u8)out);
+				out++;
+			}
+			assert_int_equal(uart_read(&uart, 5, now) & 0x1e, 0);	/* no errors */
+		}
+	}
+}
+
 static void test_priority(void **state)
 {
 	struct uart uart;
@@ -245,6 +349,8 @@ int main(void)
 		cmocka_unit_test(test_transmit), cmocka_unit_test(test_divisor_latch),
 		cmocka_unit_test(test_receive_without_fifo), cmocka_unit_test(test_receive_with_fifo),
 		cmocka_unit_test(test_loopback), cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_overrun), cmocka_unit_test(test_character_length),
+		cmocka_unit_test(test_rts), cmocka_unit_test(test_flow_at_speed),
 		cmocka_unit_test(test_random),
 	};
 
