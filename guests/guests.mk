@@ -9,7 +9,7 @@ PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += access walks $(PAGING_32)
 OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
-SMP_GUESTS   := smp ipi
+SMP_GUESTS   := smp ipi ipicount
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
 # Further keys of --guest that a kernel needs, bare and under Plinth.
 GUEST_KEYS   := $(SMP_GUESTS:%=%,cpus=4)

@@ -125,6 +125,17 @@ def test_tap_reader():
     assert Tap("1..2\nok 1 - a: 1\nok 2 - a: 2\n").twice == ["a"]
 
 
+@pytest.mark.part("guests")
+def test_all_ipis(figure):
+    """100 000 numbered IPIs between four CPUs and timer interrupts, each received exactly once."""
+    result = run_tool("--guest", "kernel=build/guests/ipicount.elf,mem=256M,cpus=4,cmdline=full",
+                      timeout=300)
+    tap = Tap(result.output)
+    assert tap.complete and not tap.failed and result.status == 1, (tap.failed, result)
+    assert int(tap.values["IPIs received"], 16) >= 100000, result
+    figure("ipis-seconds", f"{result.seconds:.0f}")
+
+
 @pytest.mark.parametrize("name", ["msr", "fpu", "exceptions"])
 def test_host_stays(run, name):
     """check-host: whatever a guest writes, the MSRs that Plinth depends on are as before."""
