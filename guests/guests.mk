@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-# Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 build/guests/NAME.elf.
+# Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 build/guests/NAME.elf (boot-*: as their names say).
 # TAP_GUESTS and SMP_GUESTS (four CPUs) end with a plan and the debug exit; the others end, or
 # don't, in their own way.
 GUESTS_32    := exceptions32 paging32 pae
-TAP_GUESTS   := boot cpuid msr debug delivery shadow privilege undefined intercepts strings strings_io hypercall exceptions paging interrupts timers uart mmio \
+TAP_GUESTS   := boot boot-pvh cpuid msr debug delivery shadow privilege undefined intercepts strings strings_io \
+                hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
 PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += access walks $(PAGING_32)
-OTHER_GUESTS := bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
+OTHER_GUESTS := boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 SMP_GUESTS   := smp ipi ipicount
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
 # Further keys of --guest that a kernel needs, bare and under Plinth.
@@ -19,6 +20,9 @@ GUEST_FLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -
                 -fcf-protection=none -I. $(WARNINGS)
 GUEST_64     := -mno-red-zone -mcmodel=small
 GUEST_LIB    := $(patsubst %,$(GUEST_BUILD)/lib/%.o,start stubs guest tap paging acpi)
+# How it is loaded, and entered.
+GUEST_HEADER := multiboot
+HEADERS      := $(patsubst %,$(GUEST_BUILD)/lib/%.o,multiboot multiboot2 pvh)
 GUEST_LIB_32 := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,start32 stubs guest32 tap)
 SMP_LIB      := $(patsubst %,$(GUEST_BUILD)/lib/%.o,smp ap)
 ACCESS_LIB   := accesses access_kinds access_model
@@ -67,9 +71,13 @@ $(GUEST_BUILD)/bench.elf: $(GUEST_BUILD)/lib/bench_paging.o
 $(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): GUEST_EXTRA := $(SMP_LIB)
 $(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): $(SMP_LIB)
 
+$(GUEST_BUILD)/boot-multiboot2.elf: GUEST_HEADER := multiboot2
+$(GUEST_BUILD)/boot-pvh.elf: GUEST_HEADER := pvh
+
 # The 64-bit program goes into an ELF32 file: what QEMU's -kernel takes.
-$(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) guests/lib/link.ld
-	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_LIB) $(GUEST_EXTRA) $<
+$(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(GUEST_LIB) $(HEADERS) guests/lib/link.ld
+	$(GUEST_LD) -m elf_x86_64 -o $@.64 $(GUEST_BUILD)/lib/$(GUEST_HEADER).o $(GUEST_LIB) \
+		$(GUEST_EXTRA) $<
 	$(OBJCOPY) -O elf32-i386 $@.64 $@
 
 .PRECIOUS: $(GUEST_BUILD)/%.o $(GUEST_BUILD)/lib/%.o $(GUEST_BUILD)/lib32/%.o

@@ -22,7 +22,7 @@
 #define MBI_MMAP	0x040u
 #define MBI_LOADER_NAME	0x200u
 
-#define KERNEL_WORD	"kernel "
+#define KERNEL_WORD	"/kernel "
 #define MB_CODE		0x08
 #define MB_DATA		0x10
 

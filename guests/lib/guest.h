@@ -44,6 +44,8 @@ void guest_start(u32 magic, u32 info);
 
 /* As at the multiboot entry: EAX, EBX, CR0, CS, DS, ES, SS, EFLAGS, limit of DS. */
 extern const u32 boot_state[16];
+/* Where the kernel ends in memory (link.ld). */
+extern const u8 image_end[];
 
 /* ---- exceptions and interrupts ---- */
 

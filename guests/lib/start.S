@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiboot entry, the way to long mode with the first 4 GiB mapped one to one, interrupt stubs,
+ * The entry, the way to long mode with the first 4 GiB mapped one to one, interrupt stubs,
  * and guest_try(). Owns the boot page tables, the GDT and the stack.
  */
-	.section .multiboot, "a"
-	.align 4
-	.long 0x1badb002, 3, -(0x1badb002 + 3)
-
 	.text
 	.code32
 	.globl start

@@ -279,7 +279,7 @@ static void test_multiboot_information(void **state)
 	assert_int_equal(get32(info) & 0x24d, 0x24d);
 	assert_int_equal(get32(info + 4), 640);
 	assert_int_equal(get32(info + 8), (MEM >> 10) - 1024);
-	assert_string_equal((char *)guest(get32(info + 16)), "kernel one two");
+	assert_string_equal((char *)guest(get32(info + 16)), "/kernel one two");
 	assert_int_equal(get32(info + 20), 1);
 	mods = get32(info + 24);
 	assert_int_equal(get32(mods) & 0xfff, 0);

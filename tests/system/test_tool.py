@@ -236,8 +236,8 @@ def test_guest_text():
     assert parsed.modules() == [("Makefile", "guest=3,kernel,mem=1G,cmdline=a=1,b c,mem=2")]
     parsed = guest.parse_guest("initrd=LICENSE,kernel=Makefile,name=x", 1)
     assert parsed.modules() == [("Makefile", "guest=x,kernel"), ("LICENSE", "guest=x,initrd")]
-    parsed = guest.parse_guest("module=LICENSE a b=c,kernel=Makefile,module=README.md", 1)
-    assert parsed.modules()[1:] == [("LICENSE", "guest=1,module,cmdline=a b=c"),
+    parsed = guest.parse_guest("module=LICENSE a,,b=c,kernel=Makefile,module=README.md", 1)
+    assert parsed.modules()[1:] == [("LICENSE", "guest=1,module,cmdline=a,b=c"),
                                     ("README.md", "guest=1,module")]
 
 

@@ -48,6 +48,12 @@ def split_cmdline(text):
     return before, cmdline if found else None
 
 
+def split_words(text):
+    """The words between single commas; two commas are one that belongs to a word."""
+    words = text.replace(",,", "\0").split(",") if text else []
+    return [word.replace("\0", ",") for word in words]
+
+
 def check_file(path, what):
     if not os.path.isfile(path):
         raise UsageError(f"the {what} {path!r} is not there (or is no file)")
@@ -61,7 +67,7 @@ def parse_guest(text, number):
     before, cmdline = split_cmdline(text)
     own = {"name": str(number), "kernel": None}
     files, seen, rest = [], set(), []
-    for word in before.split(",") if before else []:
+    for word in split_words(before):
         key, equals, value = word.partition("=")
         if key not in own and key not in ROLES:
             rest.append(word)
