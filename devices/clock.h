@@ -6,6 +6,7 @@
 #pragma once
 
 #include "include/types.h"
+#include "lib/scale.h"
 
 #define CLOCK_NEVER	(~0ull)
 #define NS_PER_SECOND	1000000000ull
@@ -25,22 +26,19 @@ static inline u32 clock_owe(u32 owed, u64 missed)
 	return MIN(owed + missed, (u64)CLOCK_MOST_OWED);
 }
 
-/* Whole periods of a clock of `hz` (< 2^34) since time 0. Split, so that nothing overflows in 584
- * years. */
+/* Whole periods of a clock of `hz` (< 2^34) since time 0. */
 static inline u64 clock_ticks(u64 now, u64 hz)
 {
-	return now / NS_PER_SECOND * hz + now % NS_PER_SECOND * hz / NS_PER_SECOND;
+	return scale_down(now, hz, NS_PER_SECOND);
 }
 
 /* The first nanosecond at which clock_ticks() gives `tick`; CLOCK_NEVER if that is beyond the end
  * of time. */
 static inline u64 clock_time(u64 tick, u64 hz)
 {
-	u64 seconds = tick / hz;
-
-	if (seconds >= CLOCK_NEVER / NS_PER_SECOND)
+	if (tick / hz >= CLOCK_NEVER / NS_PER_SECOND)
 		return CLOCK_NEVER;
-	return seconds * NS_PER_SECOND + (tick % hz * NS_PER_SECOND + hz - 1) / hz;
+	return scale_up(tick, NS_PER_SECOND, hz);
 }
 
 /* `now + delay`, or CLOCK_NEVER if that does not fit. */

@@ -211,6 +211,69 @@ static void check_ratio(void)
 	check_true("PIT, LAPIC and PM timer agree", good);
 }
 
+/* All clocks at one moment, as counts that go up; the PIT's is counter 2, which has no interrupt. */
+struct clocks {
+	u64 pm, pit, lapic, tsc;
+};
+
+static void read_clocks(struct clocks *c)
+{
+	unsigned low;
+
+	c->pm = pm_timer();
+	c->tsc = rdtsc();
+	c->lapic = 0xffffffff - lapic_read(LAPIC_TMCCT);
+	outb(0x43, 0x80);
+	low = inb(0x42);
+	c->pit = 0xffff - (low | (unsigned)inb(0x42) << 8);
+}
+
+/* a / b equals c / d to a hundredth. */
+static bool same_rate(u64 a, u64 b, u64 c, u64 d)
+{
+	u64 left = a * d, right = c * b, apart = left > right ? left - right : right - left;
+
+	return apart <= left / 100;
+}
+
+/* Two stretches of 20 ms after each other: no clock gains on another, and the PIT's crystal is a
+ * third of the PM timer's. */
+static bool rates_hold(void)
+{
+	struct clocks c[3];
+	u64 pm[2];
+	bool good = true;
+
+	lapic_write(LAPIC_LVTT, MASKED | TIMER_VECTOR);
+	lapic_write(LAPIC_TMICT, 0xffffffff);
+	outb(0x61, (inb(0x61) & ~2) | 1);
+	outb(0x43, 0xb0);
+	outb(0x42, 0xff);
+	outb(0x42, 0xff);
+	for (unsigned i = 0; i < 3; i++) {
+		wait_for(&never, i ? 20 : 1, false);
+		read_clocks(&c[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pm[i] = (c[i + 1].pm - c[i].pm) & 0xffffff;
+	for (unsigned i = 0; i < 2; i++)
+		good = good && same_rate(3 * (c[i + 1].pit - c[i].pit), 1, pm[i], 1);
+	good = good && same_rate(c[1].tsc - c[0].tsc, pm[0], c[2].tsc - c[1].tsc, pm[1]) &&
+	       same_rate(c[1].lapic - c[0].lapic, pm[0], c[2].lapic - c[1].lapic, pm[1]);
+	lapic_write(LAPIC_TMICT, 0);
+	return good;
+}
+
+/* The host may be busy between two looks: one good try of many is enough. */
+static void check_rates(void)
+{
+	bool good = false;
+
+	for (unsigned i = 0; i < 50 && !good; i++)
+		good = rates_hold();
+	check_true("PIT, LAPIC, TSC and PM timer keep step to 1 %", good);
+}
+
 void guest_main(u32 magic, u32 info)
 {
 	set_handler(PIT_VECTOR, pit_tick);
@@ -221,4 +284,5 @@ void guest_main(u32 magic, u32 info)
 	check_lapic();
 	check_deadline();
 	check_ratio();
+	check_rates();
 }

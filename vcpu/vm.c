@@ -113,7 +113,7 @@ static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 
 	if (tsc <= start)
 		return 0;
-	return tsc > now && tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns(tsc - start);
+	return tsc > now && tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns_up(tsc - start);
 }
 
 /* Page by page: neighbours need not be one piece of the host's memory. */

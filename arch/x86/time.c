@@ -24,7 +24,6 @@
 #define SYSTEM_CONTROL_SPEAKER	0x02
 
 #define DELAY_PORT		0x80		/* a read takes about a microsecond */
-#define NS_PER_MS		1000000ull
 
 /* A counter that runs at a known rate. */
 struct reference {
@@ -40,8 +39,6 @@ struct sample {
 };
 
 u64 tsc_khz;
-u64 ns_per_tick;		/* with 32 fractional bits */
-static u64 ticks_per_ns;	/* with 32 fractional bits */
 static struct acpi_register pm_timer;
 
 static u32 read_pm_timer(void)
@@ -161,15 +158,8 @@ bool time_init(const struct acpi_info *tables)
 		khz = measure(&pit, start_pit);
 	if (!khz)
 		return false;
-	ns_per_tick = (NS_PER_MS << 32) / khz;
-	ticks_per_ns = (khz << 32) / NS_PER_MS;
 	tsc_khz = khz;
 	return true;
-}
-
-u64 ns_to_tsc(u64 ns)
-{
-	return (u64)((unsigned __int128)ns * ticks_per_ns >> 32) + 1;
 }
 
 void udelay(u64 us)

@@ -7,6 +7,9 @@
 
 #include "arch/x86/acpi_tables.h"
 #include "include/types.h"
+#include "lib/scale.h"
+
+#define NS_PER_MS	1000000ull
 
 /* TSC ticks a millisecond; 0 before time_init(). */
 extern u64 tsc_khz;
@@ -15,15 +18,22 @@ extern u64 tsc_khz;
  * Once, on the first CPU, in about 20 ms. False: neither counts. */
 bool must_check time_init(const struct acpi_info *tables);
 
-/* Nanoseconds a tick, in 32.32 fixed point. */
-extern u64 ns_per_tick;
-
+/* Whole nanoseconds in `ticks`, and the fewest nanoseconds that hold them. */
 static inline u64 tsc_to_ns(u64 ticks)
 {
-	return (u64)((unsigned __int128)ticks * ns_per_tick >> 32);
+	return scale_down(ticks, NS_PER_MS, tsc_khz);
 }
 
-u64 ns_to_tsc(u64 ns);	/* rounded up */
+static inline u64 tsc_to_ns_up(u64 ticks)
+{
+	return scale_up(ticks, NS_PER_MS, tsc_khz);
+}
+
+/* The fewest ticks that make tsc_to_ns() give `ns`. */
+static inline u64 ns_to_tsc(u64 ns)
+{
+	return scale_up(ns, tsc_khz, NS_PER_MS);
+}
 
 /* Waits at least `us` microseconds. Before time_init(), roughly. */
 void udelay(u64 us);
