@@ -28,7 +28,7 @@ static void memo_keep(struct vcpu *v, u64 page, const struct walk_result *r, con
 		m->entry[i].at = vm_memory(v->vm, GPA(whole), 8, 0);
 		if (!m->entry[i].at)
 			return;
-		m->entry[i].was = *m->entry[i].at;
+		m->entry[i].was = __atomic_load_n(m->entry[i].at, __ATOMIC_RELAXED);
 		if ((m->entry[i].was ^ r->step[i].entry << shift) & mask)
 			return;		/* it has changed since the walk */
 	}

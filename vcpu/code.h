@@ -29,6 +29,12 @@ static inline u64 read_once_u64(const u8 *at)
 	return ((const volatile struct packed_struct { u64 v; } *)at)->v;
 }
 
+/* Not 0: another CPU may be writing it right now; the look counts. */
+static always_inline u64 memo_entry_changed(const struct walk_memo *m, unsigned i)
+{
+	return __atomic_load_n(m->entry[i].at, __ATOMIC_RELAXED) ^ m->entry[i].was;
+}
+
 /* The host's pointer to the byte at RIP if the memo holds, else NULL. Calls nothing. */
 static always_inline const u8 *code_memo(struct vcpu *v)
 {
@@ -42,9 +48,8 @@ static always_inline const u8 *code_memo(struct vcpu *v)
 	    m->slots_generation != v->vm->slots.generation)
 		return NULL;
 	static_assert(FMT_MAX_LEVELS == 5, "all entries are compared");
-	changed = (*m->entry[0].at ^ m->entry[0].was) | (*m->entry[1].at ^ m->entry[1].was) |
-		  (*m->entry[2].at ^ m->entry[2].was) | (*m->entry[3].at ^ m->entry[3].was) |
-		  (*m->entry[4].at ^ m->entry[4].was);
+	changed = memo_entry_changed(m, 0) | memo_entry_changed(m, 1) | memo_entry_changed(m, 2) |
+		  memo_entry_changed(m, 3) | memo_entry_changed(m, 4);
 	return changed ? NULL : m->code + (linear & ~PAGE_MASK);
 }
 

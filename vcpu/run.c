@@ -62,17 +62,27 @@ static void do_set_root(struct vcpu *v)
 		vm_kill(v, WHY_NO_TABLES);
 }
 
-/* Carries out what was asked. False: the guest has ended. */
-static bool do_requests(struct vcpu *v)
-{
-	u32 requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+/* What other vCPUs ask for. False: the guest has ended. */
+#define RARE_REQUESTS (REQUEST_END | REQUEST_PAUSE | REQUEST_STARTUP)
 
+static bool do_rare_requests(struct vcpu *v, u32 requests)
+{
 	if (requests & REQUEST_END)
 		return false;
 	if (requests & REQUEST_PAUSE)
 		handshake_pause(v);
 	if (requests & REQUEST_STARTUP)
 		startup_carry_out(v);
+	return true;
+}
+
+/* Carries out what was asked. False: the guest has ended. */
+static bool do_requests(struct vcpu *v)
+{
+	u32 requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+
+	if (unlikely(requests & RARE_REQUESTS) && !do_rare_requests(v, requests))
+		return false;
 	if (requests & REQUEST_TIMER)
 		vcpu_run_devices(v);
 	if (requests & REQUEST_SYNC_ROOT)

@@ -69,9 +69,9 @@ static void set_timer(struct vcpu *v)
 /* After an access to a device, which may now want to be called earlier than vCPU 0 knows. */
 static void set_device_timer(struct vcpu *v)
 {
-	struct vcpu *first = v->vm->vcpu[0];
+	if (unlikely(v->index)) {
+		struct vcpu *first = v->vm->vcpu[0];
 
-	if (v != first) {
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (board_devices_next_event(&v->vm->board) <
 		    __atomic_load_n(&first->next_event, __ATOMIC_SEQ_CST))

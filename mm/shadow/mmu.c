@@ -196,12 +196,15 @@ static struct mmu_page *add_table(struct mmu_vm *vm, struct mmu_page *page, unsi
 	return child;
 }
 
-/* The fault changed nothing. That happens to a vCPU whose TLB is older than the entry that
- * another one has built; if it happens again and again, a flush may help, and if that doesn't,
- * nothing will. */
-static enum mmu_result stalled(struct mmu *mmu)
+/* The fault changed nothing. That happens to a vCPU that has faulted at the same time as another one,
+ * which was first; and page after page, if it follows that one through memory. If it happens at one
+ * page again and again, a flush may help, and if that doesn't, nothing will. */
+static enum mmu_result stalled(struct mmu *mmu, u64 gfn)
 {
 	mmu->count.spurious++;
+	if (gfn != mmu->spurious_gfn)
+		mmu->stalled = 0;
+	mmu->spurious_gfn = gfn;
 	if (++mmu->stalled % 16 == 2)
 		mmu->vm->flush_wanted = true;
 	return MMU_RETRY;
@@ -227,7 +230,7 @@ static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, un
 
 			/* Links grant everything, so what a leaf grants is what is granted. */
 			if (leaf && fmt_allows(host, fmt_rights(host, entry, level), access))
-				return stalled(mmu);
+				return stalled(mmu, info->gpa.v >> PAGE_SHIFT);
 			if (!leaf && level > target) {
 				page = mmu_entry_child(mmu->vm, page, index);
 				continue;

@@ -68,7 +68,7 @@ struct mmu_page {
 #define MMU_CHUNK_SIZE		(MMU_CHUNK_FRAMES * PAGE_SIZE)
 #define MMU_HASH_SIZE		256u
 #define MMU_MAX_FORMATS		4u
-/* Faults in a row that changed nothing, after which a view reports MMU_NO_PROGRESS. */
+/* Faults in a row that changed nothing at one place, after which a view reports MMU_NO_PROGRESS. */
 #define MMU_MAX_STALLED		1000u
 
 /* What a chunk's first frame holds; the other frames are the tables, in this order. */
@@ -120,7 +120,8 @@ struct mmu {
 	struct pagewalk *source;	/* NULL: direct */
 	union mmu_role root_role;
 	struct mmu_page *root;		/* NULL: not made yet */
-	unsigned stalled;		/* faults in a row that changed nothing */
+	unsigned stalled;		/* faults in a row that changed nothing, or dropped all tables */
+	u64 spurious_gfn;		/* of the last one that changed nothing */
 	struct {
 		u64 faults;
 		u64 built;	/* leaves */

@@ -525,6 +525,24 @@ static void test_no_progress(void **state)
 	machine_end(m);
 }
 
+/* One CPU goes through memory just behind another, which has built each page when it faults too. */
+static void test_following_is_no_stall(void **state)
+{
+	struct machine *m = machine_start(&flavours[0], 2, 64);
+	struct mmu_fault_info info;
+
+	assert_true(machine_add(m, 0, P2M, 0x80000000, RIGHTS_ALL));
+	assert_true(mmu_root(&m->cpu[1].view).v);
+	for (u64 i = 0; i < 20000; i++) {
+		u64 at = i % 512 << 12;
+
+		expect_page(m, at, P2M);
+		assert_int_equal(mmu_fault(&m->cpu[1].view, at, ACCESS_USER, &info), MMU_RETRY);
+	}
+	assert_true(m->cpu[1].view.count.spurious > 19000);
+	machine_end(m);
+}
+
 /* Faults at `nr` addresses in turn, no two of which have tables in common. */
 static enum mmu_result fault_in_turn(struct machine *m, u64 nr)
 {
@@ -820,7 +838,7 @@ int main(void)
 		cmocka_unit_test(test_no_reclaim_while_waiting),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_page_lives_while_linked),
-		cmocka_unit_test(test_no_progress),
+		cmocka_unit_test(test_no_progress), cmocka_unit_test(test_following_is_no_stall),
 		cmocka_unit_test(test_thrashing_is_noticed),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_random),
