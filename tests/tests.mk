@@ -65,7 +65,11 @@ $(FUZZ_BUILD)/libplinth.a: $(FUZZ_OBJS)
 	rm -f $@; ar rcs $@ $^
 
 $(FUZZ_TARGETS): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libplinth.a
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(FUZZ_LIBS_$*)
+
+# Those that are made of a host test need its library, which fails by ending the program.
+FUZZ_LIBS_fuzz_pagewalk := -lcmocka
+FUZZ_LIBS_fuzz_mmu := -lcmocka
 
 # Each for FUZZ_SECONDS, one after the other. One alone, for as long as you like:
 # make build/fuzz/fuzz_NAME && build/fuzz/fuzz_NAME
