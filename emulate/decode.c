@@ -125,25 +125,42 @@ static u8 vector_imm(unsigned map, u8 opcode)
 	return IMM_NONE;
 }
 
+/* The last byte of a VEX prefix: W (C4H only), vvvv, L, pp. */
+static void take_vex_fields(struct insn *insn, u8 byte)
+{
+	insn->vector_pp = byte & 3;
+	insn->vector_l = byte >> 2 & 1;
+	insn->vvvv = (u8)~byte >> 3 & (insn->mode == CPU_MODE_64 ? 15 : 7);
+	if (insn->vector == 0xc4 && (byte & 0x80))
+		insn->rex |= REX_W;
+}
+
 /* VEX (C4H, C5H), EVEX (62H) and XOP (8FH): SDM vol. 2A, "Intel AVX"; APM vol. 3, "VEX and XOP". */
 static bool take_vector(struct cursor *c, struct insn *insn, u8 lead, struct opcode *row)
 {
 	unsigned map = 1;
-	u8 first = take(c, 1);
+	u8 first = take(c, 1), last = first;
 
 	if (insn->lock || insn->rep || insn->opsize || insn->rex)
 		return false;
+	insn->vector = lead;
 	insn->rex = (u8)~first >> 5 & REX_R;		/* stored inverted */
 	if (lead != 0xc5) {
 		insn->rex = (u8)~first >> 5 & 7;
 		map = first & (lead == 0x62 ? 7 : 0x1f);
-		take(c, lead == 0x62 ? 2 : 1);
+		last = take(c, lead == 0x62 ? 2 : 1);
 	}
+	insn->vector_map = map;
+	take_vex_fields(insn, last);
 	if (insn->mode != CPU_MODE_64)
 		insn->rex = 0;
 	insn->map = MAP_VECTOR;
 	insn->opcode = take(c, 1);
-	*row = (struct opcode){ OP_VECTOR, FORM_OTHER, vector_imm(map, insn->opcode), 0 };
+	*row = (struct opcode){ OP_VECTOR, FORM_OTHER, IMM_NONE, 0 };
+	if (lead == 0xc4 || lead == 0xc5)
+		*row = opcode_vex(map, insn->vector_pp, insn->opcode);
+	if (row->op == OP_VECTOR && !row->flags)
+		row->imm = vector_imm(map, insn->opcode);
 	if (lead != 0x62 && map == 1 && insn->opcode == 0x77)	/* VZEROUPPER */
 		row->form = FORM_NONE;
 	if (lead == 0x8f)
@@ -164,8 +181,13 @@ static struct opcode row_of_one(const struct insn *insn)
 
 static struct opcode row_of_0f(const struct insn *insn)
 {
+	static const struct opcode popcnt = { OP_POPCNT, FORM_REG_RM, IMM_NONE, 0 };
 	struct opcode row = opcodes_0f[insn->opcode];
 
+	if (insn->rep == 0xf3 && insn->opcode == 0xb8)
+		return popcnt;
+	if (insn->rep == 0xf3 && (insn->opcode == 0xbc || insn->opcode == 0xbd))
+		row.op = insn->opcode == 0xbc ? OP_TZCNT : OP_LZCNT;
 	if (!insn->opsize && insn->rep != 0xf2)
 		return row;
 	if (insn->opcode == 0x78)	/* EXTRQ, INSERTQ: two immediates of a byte */
@@ -370,8 +392,18 @@ static bool lock_is_valid(struct insn *insn)
 	return (insn->flags & ROW_LOCK) && insn->is_mem && insn->form != FORM_REG_RM;
 }
 
+/* VEX.L, and vvvv where it names no register, have one value. */
+static bool vex_is_valid(const struct insn *insn)
+{
+	if (insn->op < OP_ANDN || insn->op > OP_RORX)
+		return true;
+	return !insn->vector_l && (insn->op != OP_RORX || !insn->vvvv);
+}
+
 static bool is_valid(struct insn *insn)
 {
+	if (!vex_is_valid(insn))
+		return false;
 	if (insn->op == OP_INVALID || !lock_is_valid(insn))
 		return false;
 	if ((insn->flags & ROW_NO64) && insn->mode == CPU_MODE_64)

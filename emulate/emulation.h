@@ -59,6 +59,9 @@ enum emulate_status linear_address(struct emulation *e, unsigned segment, u64 of
 enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u32 access);
 enum emulate_status read_memory(struct emulation *e, gva_t at, void *to, unsigned size, u32 access);
 enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from, unsigned size);
+/* The same for up to PAGE_SIZE bytes of any number, without a check of their alignment. */
+enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size);
+enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size);
 enum emulate_status exchange_memory(struct emulation *e, gva_t at, const void *expected,
 				    const void *desired, unsigned size);
 
@@ -71,7 +74,30 @@ enum emulate_status locate_operands(struct emulation *e, bool writes_dst);
 enum emulate_status read_operand(struct emulation *e, struct operand *o, u32 access);
 enum emulate_status write_operand(struct emulation *e, const struct operand *o);
 
-/* The instructions that do all of their own work, by file. */
+/* stack.c: values on the stack, and near branches. */
+unsigned stack_bytes(struct emulation *e);
+enum emulate_status push(struct emulation *e, u64 value, unsigned size);
+enum emulate_status branch_to(struct emulation *e, u64 target);
+
+/* The instructions by file: multiply.c, bits.c, simple.c; and those that do all of their own work. */
+enum emulate_status run_multiply(struct emulation *e);
+enum emulate_status run_divide(struct emulation *e);
+enum emulate_status run_decimal(struct emulation *e);
+enum emulate_status run_bit_scan(struct emulation *e);
+enum emulate_status run_bit_count(struct emulation *e);
+enum emulate_status run_crc32(struct emulation *e);
+enum emulate_status run_adx(struct emulation *e);
+enum emulate_status run_bmi(struct emulation *e);
+enum emulate_status run_flags(struct emulation *e);
+enum emulate_status run_widen(struct emulation *e);
+enum emulate_status run_bswap(struct emulation *e);
+enum emulate_status run_loop(struct emulation *e);
+enum emulate_status run_pusha(struct emulation *e);
+enum emulate_status run_popa(struct emulation *e);
+enum emulate_status run_enter(struct emulation *e);
+enum emulate_status run_leave(struct emulation *e);
+enum emulate_status run_bound(struct emulation *e);
+enum emulate_status run_movdir64b(struct emulation *e);
 enum emulate_status run_string(struct emulation *e);
 enum emulate_status run_port(struct emulation *e);
 enum emulate_status run_push(struct emulation *e);

@@ -26,6 +26,13 @@ enum insn_op {
 	OP_MOV, OP_MOVZX, OP_MOVSX, OP_MOVBE, OP_MOVNTI, OP_MOV_FROM_SREG, OP_MOV_TO_SREG, OP_LEA,
 	OP_XCHG, OP_XADD, OP_CMPXCHG, OP_CMPXCHG8B, OP_CMOV, OP_SETCC,
 	OP_BT, OP_BTS, OP_BTR, OP_BTC,
+	OP_BSF, OP_BSR, OP_TZCNT, OP_LZCNT, OP_POPCNT, OP_CRC32, OP_ADCX, OP_ADOX,
+	OP_ANDN, OP_BLSR, OP_BLSMSK, OP_BLSI, OP_BZHI, OP_PEXT, OP_PDEP, OP_MULX, OP_BEXTR,
+	OP_SHLX, OP_SARX, OP_SHRX, OP_RORX,
+	OP_MOVDIR64B, OP_BSWAP, OP_CBW, OP_CWD,
+	OP_CMC, OP_CLC, OP_STC, OP_CLD, OP_STD, OP_SAHF, OP_LAHF, OP_SALC,
+	OP_DAA, OP_DAS, OP_AAA, OP_AAS, OP_AAM, OP_AAD,
+	OP_LOOPNE, OP_LOOPE, OP_LOOP, OP_JRCXZ, OP_PUSHA, OP_POPA, OP_ENTER, OP_LEAVE, OP_BOUND,
 	OP_PUSH, OP_POP, OP_CALL_RM, OP_JMP_RM, OP_CALL, OP_JMP, OP_JCC, OP_RET, OP_XLAT, OP_NOP,
 	OP_CLFLUSH,
 	OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS, OP_IN, OP_OUT,
@@ -114,6 +121,9 @@ struct insn {
 	u8 rex;			/* the REX byte, or 0 */
 	u8 rep;			/* 0, F2H or F3H, the last one that stood there */
 	bool lock, opsize;	/* LOCK and 66H prefixes */
+	/* VEX: C4H or C5H, its map (mmmmm), pp, L, and vvvv as a register's number; else 0. Of EVEX
+	 * (62H) and XOP (8FH) only the first two. */
+	u8 vector, vector_map, vector_pp, vector_l, vvvv;
 	u8 segment;		/* of the memory operand (strings: source): override or default */
 	u8 mod, reg, rm;	/* ModRM, with the bits of REX; reg also for FORM_OREG */
 	u8 modrm;		/* the byte itself */

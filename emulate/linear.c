@@ -124,6 +124,39 @@ static enum emulate_status check_pages(struct emulation *e, gva_t at, unsigned s
 	return e->ops->check(e->ctx, second_page(e, at), size - first, access, e->event);
 }
 
+static enum emulate_status read_pages(struct emulation *e, gva_t at, void *to, unsigned size,
+				      u32 access)
+{
+	unsigned first = in_first_page(at, size);
+	enum emulate_status status = EMULATE_OK;
+
+	if (first < size)
+		status = check_pages(e, at, size, access);
+	if (status == EMULATE_OK)
+		status = e->ops->read(e->ctx, at, to, first, access, e->event);
+	if (status != EMULATE_OK || first == size)
+		return status;
+	return e->ops->read(e->ctx, second_page(e, at), (u8 *)to + first, size - first, access,
+			    e->event);
+}
+
+static enum emulate_status write_pages(struct emulation *e, gva_t at, const void *from,
+				       unsigned size)
+{
+	u32 access = e->user | ACCESS_WRITE;
+	unsigned first = in_first_page(at, size);
+	enum emulate_status status = EMULATE_OK;
+
+	if (first < size)
+		status = check_pages(e, at, size, access);
+	if (status == EMULATE_OK)
+		status = e->ops->write(e->ctx, at, from, first, access, e->event);
+	if (status != EMULATE_OK || first == size)
+		return status;
+	return e->ops->write(e->ctx, second_page(e, at), (const u8 *)from + first, size - first,
+			     access, e->event);
+}
+
 /* #AC comes after page faults (SDM vol. 3A, "Priority Among Simultaneous Exceptions"). */
 static enum emulate_status check_alignment(struct emulation *e, gva_t at, unsigned size, u32 access)
 {
@@ -144,35 +177,28 @@ enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u
 	return status == EMULATE_OK ? check_pages(e, at, size, access) : status;
 }
 
+enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size)
+{
+	return read_pages(e, at, to, size, e->user);
+}
+
+enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size)
+{
+	return write_pages(e, at, from, size);
+}
+
 enum emulate_status read_memory(struct emulation *e, gva_t at, void *to, unsigned size, u32 access)
 {
-	unsigned first = in_first_page(at, size);
 	enum emulate_status status = check_alignment(e, at, size, access);
 
-	if (status == EMULATE_OK && first < size)
-		status = check_pages(e, at, size, access);
-	if (status == EMULATE_OK)
-		status = e->ops->read(e->ctx, at, to, first, access, e->event);
-	if (status != EMULATE_OK || first == size)
-		return status;
-	return e->ops->read(e->ctx, second_page(e, at), (u8 *)to + first, size - first, access,
-			    e->event);
+	return status == EMULATE_OK ? read_pages(e, at, to, size, access) : status;
 }
 
 enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from, unsigned size)
 {
-	u32 access = e->user | ACCESS_WRITE;
-	unsigned first = in_first_page(at, size);
-	enum emulate_status status = check_alignment(e, at, size, access);
+	enum emulate_status status = check_alignment(e, at, size, e->user | ACCESS_WRITE);
 
-	if (status == EMULATE_OK && first < size)
-		status = check_pages(e, at, size, access);
-	if (status == EMULATE_OK)
-		status = e->ops->write(e->ctx, at, from, first, access, e->event);
-	if (status != EMULATE_OK || first == size)
-		return status;
-	return e->ops->write(e->ctx, second_page(e, at), (const u8 *)from + first, size - first,
-			     access, e->event);
+	return status == EMULATE_OK ? write_pages(e, at, from, size) : status;
 }
 
 /*

@@ -43,16 +43,17 @@ const struct opcode opcodes_one[256] = {
 	[0x17] = ROW(POP_SREG, NONE, NONE, ROW_NO64),
 	[0x1e] = ROW(PUSH_SREG, NONE, NONE, ROW_NO64),
 	[0x1f] = ROW(POP_SREG, NONE, NONE, ROW_NO64),
-	[0x27] = OTHER(NONE, ROW_NO64),			/* DAA DAS AAA AAS */
-	[0x2f] = OTHER(NONE, ROW_NO64),
-	[0x37] = OTHER(NONE, ROW_NO64),
-	[0x3f] = OTHER(NONE, ROW_NO64),
+	[0x27] = ROW(DAA, NONE, NONE, ROW_NO64),
+	[0x2f] = ROW(DAS, NONE, NONE, ROW_NO64),
+	[0x37] = ROW(AAA, NONE, NONE, ROW_NO64),
+	[0x3f] = ROW(AAS, NONE, NONE, ROW_NO64),
 	[0x40 ... 0x47] = ROW(INC, OREG, NONE, 0),	/* REX in 64-bit mode */
 	[0x48 ... 0x4f] = ROW(DEC, OREG, NONE, 0),
 	[0x50 ... 0x57] = ROW(PUSH, OREG, NONE, ROW_D64),
 	[0x58 ... 0x5f] = ROW(POP, OREG, NONE, ROW_D64),
-	[0x60 ... 0x61] = OTHER(NONE, ROW_NO64),	/* PUSHA POPA */
-	[0x62] = OTHER_RM(NONE, ROW_NO64 | ROW_MEM),	/* BOUND */
+	[0x60] = ROW(PUSHA, NONE, NONE, ROW_NO64),
+	[0x61] = ROW(POPA, NONE, NONE, ROW_NO64),
+	[0x62] = ROW(BOUND, REG_RM, NONE, ROW_NO64 | ROW_MEM),
 	[0x63] = ROW(ARPL, RM_REG, NONE, ROW_SRC16),	/* 64-bit mode: opcode_movsxd */
 	[0x68] = ROW(PUSH, IMM, Z, ROW_D64),
 	[0x69] = ROW(IMUL2, REG_RM_IMM, Z, 0),
@@ -74,12 +75,14 @@ const struct opcode opcodes_one[256] = {
 	[0x8e] = ROW(MOV_TO_SREG, RM, NONE, ROW_SRC16),
 	[0x8f] = GROUP(1A, RM, NONE, 0),
 	[0x90 ... 0x97] = ROW(XCHG, OREG_ACC, NONE, 0),	/* 90H: NOP, PAUSE: decode.c */
-	[0x98 ... 0x99] = OTHER(NONE, 0),		/* CBW CWD */
+	[0x98] = ROW(CBW, NONE, NONE, 0),
+	[0x99] = ROW(CWD, NONE, NONE, 0),
 	[0x9a] = ROW(CALL_FAR, IMM, FAR, ROW_NO64),
 	[0x9b] = OTHER(NONE, 0),			/* FWAIT */
 	[0x9c] = ROW(PUSHF, NONE, NONE, ROW_D64),
 	[0x9d] = ROW(POPF, NONE, NONE, ROW_D64),
-	[0x9e ... 0x9f] = OTHER(NONE, 0),		/* SAHF LAHF */
+	[0x9e] = ROW(SAHF, NONE, NONE, 0),
+	[0x9f] = ROW(LAHF, NONE, NONE, 0),
 	PAIR(0xa0, MOV, ACC_MOFFS, ADDR, 0),
 	PAIR(0xa2, MOV, MOFFS_ACC, ADDR, 0),
 	PAIR(0xa4, MOVS, NONE, NONE, 0),
@@ -97,8 +100,8 @@ const struct opcode opcodes_one[256] = {
 	[0xc4 ... 0xc5] = ROW(LOAD_FAR, REG_RM, NONE, ROW_NO64 | ROW_MEM),	/* LES LDS */
 	[0xc6] = GROUP(11, RM_IMM, Z, ROW_BYTE),
 	[0xc7] = GROUP(11, RM_IMM, Z, 0),
-	[0xc8] = OTHER(16_8, ROW_D64),			/* ENTER */
-	[0xc9] = OTHER(NONE, ROW_D64),			/* LEAVE */
+	[0xc8] = ROW(ENTER, NONE, 16_8, ROW_D64),
+	[0xc9] = ROW(LEAVE, NONE, NONE, ROW_D64),
 	[0xca] = ROW(RET_FAR, IMM, 16, 0),
 	[0xcb] = ROW(RET_FAR, NONE, NONE, 0),
 	[0xcc] = ROW(INT3, NONE, NONE, 0),
@@ -109,11 +112,15 @@ const struct opcode opcodes_one[256] = {
 	[0xd1] = GROUP(2, RM_1, NONE, 0),
 	[0xd2] = GROUP(2, RM_CL, NONE, ROW_BYTE),
 	[0xd3] = GROUP(2, RM_CL, NONE, 0),
-	[0xd4 ... 0xd5] = OTHER(8, ROW_NO64),		/* AAM AAD */
-	[0xd6] = OTHER(NONE, ROW_NO64),			/* SALC */
+	[0xd4] = ROW(AAM, IMM, 8, ROW_NO64),
+	[0xd5] = ROW(AAD, IMM, 8, ROW_NO64),
+	[0xd6] = ROW(SALC, NONE, NONE, ROW_NO64),
 	[0xd7] = ROW(XLAT, NONE, NONE, ROW_BYTE),
 	[0xd8 ... 0xdf] = OTHER_RM(NONE, 0),		/* x87 */
-	[0xe0 ... 0xe3] = OTHER(8, ROW_F64),		/* LOOPcc, JrCXZ */
+	[0xe0] = ROW(LOOPNE, IMM, 8, ROW_F64),
+	[0xe1] = ROW(LOOPE, IMM, 8, ROW_F64),
+	[0xe2] = ROW(LOOP, IMM, 8, ROW_F64),
+	[0xe3] = ROW(JRCXZ, IMM, 8, ROW_F64),
 	PAIR(0xe4, IN, ACC_IMM, 8, 0),
 	PAIR(0xe6, OUT, ACC_IMM, 8, 0),
 	[0xe8] = ROW(CALL, IMM, RELZ, ROW_F64),
@@ -124,13 +131,15 @@ const struct opcode opcodes_one[256] = {
 	PAIR(0xee, OUT, ACC_DX, NONE, 0),
 	[0xf1] = ROW(INT1, NONE, NONE, 0),
 	[0xf4] = ROW(HLT, NONE, NONE, 0),
-	[0xf5] = OTHER(NONE, 0),			/* CMC */
+	[0xf5] = ROW(CMC, NONE, NONE, 0),
 	[0xf6] = GROUP(3, RM, NONE, ROW_BYTE),
 	[0xf7] = GROUP(3, RM, NONE, 0),
-	[0xf8 ... 0xf9] = OTHER(NONE, 0),		/* CLC STC */
+	[0xf8] = ROW(CLC, NONE, NONE, 0),
+	[0xf9] = ROW(STC, NONE, NONE, 0),
 	[0xfa] = ROW(CLI, NONE, NONE, 0),
 	[0xfb] = ROW(STI, NONE, NONE, 0),
-	[0xfc ... 0xfd] = OTHER(NONE, 0),		/* CLD STD */
+	[0xfc] = ROW(CLD, NONE, NONE, 0),
+	[0xfd] = ROW(STD, NONE, NONE, 0),
 	[0xfe] = GROUP(4, RM, NONE, ROW_BYTE),
 	[0xff] = GROUP(5, RM, NONE, 0),
 };
@@ -194,11 +203,12 @@ const struct opcode opcodes_0f[256] = {
 	[0xb4 ... 0xb5] = ROW(LOAD_FAR, REG_RM, NONE, ROW_MEM),	/* LFS LGS */
 	[0xb6] = ROW(MOVZX, REG_RM, NONE, ROW_SRC8),
 	[0xb7] = ROW(MOVZX, REG_RM, NONE, ROW_SRC16),
-	[0xb8] = OTHER_RM(NONE, 0),			/* POPCNT, with F3H */
+	[0xb8] = ROW(INVALID, OTHER, NONE, 0),		/* POPCNT, with F3H: decode.c */
 	[0xb9] = ROW(INVALID, OTHER, NONE, 0),		/* UD1 */
 	[0xba] = GROUP(8, RM_IMM, 8, 0),
 	[0xbb] = ROW(BTC, RM_REG, NONE, ROW_LOCK),
-	[0xbc ... 0xbd] = OTHER_RM(NONE, 0),		/* BSF BSR */
+	[0xbc] = ROW(BSF, REG_RM, NONE, 0),		/* with F3H TZCNT, LZCNT */
+	[0xbd] = ROW(BSR, REG_RM, NONE, 0),
 	[0xbe] = ROW(MOVSX, REG_RM, NONE, ROW_SRC8),
 	[0xbf] = ROW(MOVSX, REG_RM, NONE, ROW_SRC16),
 	PAIR(0xc0, XADD, RM_REG, NONE, ROW_LOCK),
@@ -206,7 +216,7 @@ const struct opcode opcodes_0f[256] = {
 	[0xc3] = ROW(MOVNTI, RM_REG, NONE, ROW_MEM | ROW_NO16),
 	[0xc4 ... 0xc6] = OTHER_RM(8, 0),
 	[0xc7] = GROUP(9, RM, NONE, 0),
-	[0xc8 ... 0xcf] = OTHER(NONE, 0),		/* BSWAP */
+	[0xc8 ... 0xcf] = ROW(BSWAP, OREG, NONE, 0),
 	[0xd0 ... 0xfe] = OTHER_RM(NONE, 0),
 	[0xff] = ROW(INVALID, OTHER, NONE, 0),		/* UD0 */
 };
@@ -255,6 +265,7 @@ const struct opcode opcode_groups[NR_GROUPS][8] = {
 		G(OTHER, 0), G(OTHER, 0), G(OTHER, 0), G(OTHER, 0),
 		G(OTHER, 0), G(OTHER, 0), G(OTHER, 0), G(OTHER, 0),
 	},
+	[GROUP_17] = { [1] = G(BLSR, 0), G(BLSMSK, 0), G(BLSI, 0) },	/* VEX only */
 };
 
 static const struct { u8 modrm, op; } grp7_register_forms[] = {
@@ -283,22 +294,55 @@ u8 opcode_0f01(u8 modrm)
 	return OP_INVALID;
 }
 
-/* Named rows of the 0F 38H map, by 66H; none has F2H or F3H. */
-static const struct { u8 opcode; bool opsize; struct opcode row; } map_0f38[] = {
-	{ 0x80, true,  ROW(INVEPT, REG_RM, NONE, ROW_F64 | ROW_MEM) },
-	{ 0x81, true,  ROW(INVVPID, REG_RM, NONE, ROW_F64 | ROW_MEM) },
-	{ 0x82, true,  ROW(INVPCID, REG_RM, NONE, ROW_F64 | ROW_MEM) },
-	{ 0xf0, false, ROW(MOVBE, REG_RM, NONE, ROW_MEM) },
-	{ 0xf0, true,  ROW(MOVBE, REG_RM, NONE, ROW_MEM) },
-	{ 0xf1, false, ROW(MOVBE, RM_REG, NONE, ROW_MEM) },
-	{ 0xf1, true,  ROW(MOVBE, RM_REG, NONE, ROW_MEM) },
+/* Named rows of the 0F 38H map, by F2H or F3H and 66H. */
+static const struct { u8 opcode, rep; bool opsize; struct opcode row; } map_0f38[] = {
+	{ 0x80, 0, true,  ROW(INVEPT, REG_RM, NONE, ROW_F64 | ROW_MEM) },
+	{ 0x81, 0, true,  ROW(INVVPID, REG_RM, NONE, ROW_F64 | ROW_MEM) },
+	{ 0x82, 0, true,  ROW(INVPCID, REG_RM, NONE, ROW_F64 | ROW_MEM) },
+	{ 0xf0, 0, false, ROW(MOVBE, REG_RM, NONE, ROW_MEM) },
+	{ 0xf0, 0, true,  ROW(MOVBE, REG_RM, NONE, ROW_MEM) },
+	{ 0xf1, 0, false, ROW(MOVBE, RM_REG, NONE, ROW_MEM) },
+	{ 0xf1, 0, true,  ROW(MOVBE, RM_REG, NONE, ROW_MEM) },
+	{ 0xf0, 0xf2, false, ROW(CRC32, REG_RM, NONE, ROW_SRC8) },
+	{ 0xf0, 0xf2, true,  ROW(CRC32, REG_RM, NONE, ROW_SRC8) },
+	{ 0xf1, 0xf2, false, ROW(CRC32, REG_RM, NONE, 0) },
+	{ 0xf1, 0xf2, true,  ROW(CRC32, REG_RM, NONE, 0) },
+	{ 0xf6, 0, true,  ROW(ADCX, REG_RM, NONE, ROW_NO16) },
+	{ 0xf6, 0xf3, false, ROW(ADOX, REG_RM, NONE, ROW_NO16) },
+	{ 0xf8, 0, true,  ROW(MOVDIR64B, REG_RM, NONE, ROW_MEM) },
+	{ 0xf9, 0, false, ROW(MOVNTI, RM_REG, NONE, ROW_MEM | ROW_NO16) },	/* MOVDIRI */
 };
 
 struct opcode opcode_0f38(u8 opcode, u8 rep, bool opsize)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(map_0f38); i++) {
-		if (map_0f38[i].opcode == opcode && map_0f38[i].opsize == opsize && !rep)
+		if (map_0f38[i].opcode == opcode && map_0f38[i].rep == rep &&
+		    map_0f38[i].opsize == opsize)
 			return map_0f38[i].row;
 	}
 	return (struct opcode)OTHER_RM(NONE, 0);
+}
+
+/* Named VEX rows, by map (2: 0F 38H, 3: 0F 3AH) and pp (66H: 1, F3H: 2, F2H: 3). */
+static const struct { u8 map, pp, opcode; struct opcode row; } map_vex[] = {
+	{ 2, 0, 0xf2, ROW(ANDN, REG_RM, NONE, ROW_NO16) },
+	{ 2, 0, 0xf3, GROUP(17, REG_RM, NONE, ROW_NO16) },
+	{ 2, 0, 0xf5, ROW(BZHI, REG_RM, NONE, ROW_NO16) },
+	{ 2, 2, 0xf5, ROW(PEXT, REG_RM, NONE, ROW_NO16) },
+	{ 2, 3, 0xf5, ROW(PDEP, REG_RM, NONE, ROW_NO16) },
+	{ 2, 3, 0xf6, ROW(MULX, REG_RM, NONE, ROW_NO16) },
+	{ 2, 0, 0xf7, ROW(BEXTR, REG_RM, NONE, ROW_NO16) },
+	{ 2, 1, 0xf7, ROW(SHLX, REG_RM, NONE, ROW_NO16) },
+	{ 2, 2, 0xf7, ROW(SARX, REG_RM, NONE, ROW_NO16) },
+	{ 2, 3, 0xf7, ROW(SHRX, REG_RM, NONE, ROW_NO16) },
+	{ 3, 3, 0xf0, ROW(RORX, REG_RM, 8, ROW_NO16) },
+};
+
+struct opcode opcode_vex(u8 map, u8 pp, u8 opcode)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(map_vex); i++) {
+		if (map_vex[i].map == map && map_vex[i].pp == pp && map_vex[i].opcode == opcode)
+			return map_vex[i].row;
+	}
+	return (struct opcode)ROW(VECTOR, OTHER, NONE, 0);
 }

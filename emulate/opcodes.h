@@ -19,7 +19,7 @@ enum opcode_imm {
 /* Opcode extensions that share tables. */
 enum opcode_group {
 	GROUP_1, GROUP_1A, GROUP_2, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_9,
-	GROUP_11, GROUP_15, NR_GROUPS
+	GROUP_11, GROUP_15, GROUP_17, NR_GROUPS
 };
 
 extern const struct opcode opcodes_one[256];
@@ -35,3 +35,6 @@ u8 opcode_0f01(u8 modrm);
 
 /* Row of the 0F 38H map: without a name, ModRM and no immediate. `rep` is F2H, F3H or 0. */
 struct opcode opcode_0f38(u8 opcode, u8 rep, bool opsize);
+
+/* Row of a VEX-encoded instruction of general registers; `op` OP_VECTOR: it is none of those. */
+struct opcode opcode_vex(u8 map, u8 pp, u8 opcode);

@@ -8,14 +8,14 @@
 #include "emulate/segment.h"
 
 /* Stack address size: by the mode in 64-bit mode, by SS.B elsewhere. */
-static unsigned stack_bytes(struct emulation *e)
+unsigned stack_bytes(struct emulation *e)
 {
 	if (in_64bit_mode(e))
 		return 8;
 	return e->ops->segment(e->ctx, SEG_SS)->attr & SEG_ATTR_DB ? 4 : 2;
 }
 
-static enum emulate_status push(struct emulation *e, u64 value, unsigned size)
+enum emulate_status push(struct emulation *e, u64 value, unsigned size)
 {
 	unsigned bytes = stack_bytes(e);
 	u64 top = (read_register(e, GPR_RSP) - size) & size_mask(bytes);
@@ -152,7 +152,7 @@ enum emulate_status run_pop(struct emulation *e)
 }
 
 /* Let execution go on at `target`, if the code segment has it. */
-static enum emulate_status branch_to(struct emulation *e, u64 target)
+enum emulate_status branch_to(struct emulation *e, u64 target)
 {
 	if (in_64bit_mode(e)) {
 		if (!is_canonical(e, target))

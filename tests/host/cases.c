@@ -239,6 +239,9 @@ static void aim_implicit(struct test_case *c)
 	if ((c->form->flags & REPEATS) || strstr(c->form->name, "MASKMOV")) {
 		m.gpr[GPR_RSI] = random_target() - other;
 		m.gpr[GPR_RDI] = c->target - (c->form->flags & REPEATS ? es : other);
+	} else if (is_named(c->form, "ENTER")) {	/* imm16 small, levels mostly */
+		c->code[c->length - 2] = one_in(8) ? below(32) : 0;
+		c->code[c->length - 1] = one_in(8) ? below(256) : below(6);
 	} else if (is_named(c->form, "XLAT")) {
 		m.gpr[GPR_RBX] = c->target - (m.gpr[GPR_RAX] & 0xff) - other;
 	}

@@ -28,8 +28,7 @@ static bool they_completed(const struct view *v)
 
 static bool segment_limit(const struct view *v)
 {
-	return v->c->mode != CPU_MODE_64 && (v->vector == EXC_GP || v->vector == EXC_SS) &&
-	       !is_named(v->c->form, "BOUND");
+	return v->c->mode != CPU_MODE_64 && (v->vector == EXC_GP || v->vector == EXC_SS);
 }
 
 static bool canonical(const struct view *v)
@@ -51,7 +50,7 @@ static bool locked_neg(const struct view *v)
 static bool mov_rex_r(const struct view *v)
 {
 	return is_named(v->c->form, "MOV") && (v->c->form->opcode & 0xfe) == 0xc6 &&
-	       (v->c->insn.rex & 4) && v->theirs->error == UC_ERR_INSN_INVALID;
+	       (v->c->insn.rex & 4);
 }
 
 static bool cmpxchg_upper(const struct view *v)
@@ -77,14 +76,67 @@ static bool clflush(const struct view *v)
 
 static bool shift_rip_relative(const struct view *v)
 {
-	return strstr(v->c->form->name, "r, imm8") && v->c->form->name[0] == 'S' &&
-	       v->c->insn.base == REG_RIP;
+	return (is_named(v->c->form, "SHLD") || is_named(v->c->form, "SHRD") ||
+		is_named(v->c->form, "RORX")) &&
+	       strstr(v->c->form->name, "imm8") && v->c->insn.base == REG_RIP;
 }
 
 static bool movsxd_16(const struct view *v)
 {
 	return is_named(v->c->form, "MOVSXD") && v->c->insn.op_bytes == 2 &&
 	       v->theirs->error != UC_ERR_OK;
+}
+
+static bool scan_of_zero(const struct view *v)
+{
+	return (is_named(v->c->form, "BSF") || is_named(v->c->form, "BSR")) &&
+	       (v->theirs->rflags & m.rflags & RFLAGS_ZF) && v->c->insn.op_bytes == 4;
+}
+
+static bool ah_with_rex(const struct view *v)
+{
+	return (is_named(v->c->form, "SAHF") || is_named(v->c->form, "LAHF")) && v->c->insn.rex;
+}
+
+static bool blsi_carry(const struct view *v)
+{
+	return is_named(v->c->form, "BLSI");
+}
+
+/* What the register named by VEX.vvvv held. */
+static u64 vex_register(const struct view *v)
+{
+	u8 reg = v->c->insn.vvvv;
+
+	return reg == GPR_RSP ? v->before->rsp : v->before->gpr[reg];
+}
+
+static bool bzhi_beyond(const struct view *v)
+{
+	return is_named(v->c->form, "BZHI") &&
+	       (vex_register(v) & 0xff) + 1 >= 8u * v->c->insn.op_bytes;
+}
+
+static bool bextr_length(const struct view *v)
+{
+	return is_named(v->c->form, "BEXTR") &&
+	       (vex_register(v) & 0xff) + (vex_register(v) >> 8 & 0xff) >=
+	       8u * v->c->insn.op_bytes;
+}
+
+static bool pext_order(const struct view *v)
+{
+	return is_named(v->c->form, "PEXT") || is_named(v->c->form, "PDEP");
+}
+
+static bool enter_final(const struct view *v)
+{
+	return is_named(v->c->form, "ENTER") && v->vector == EXC_PF && they_completed(v);
+}
+
+static bool extensions_16(const struct view *v)
+{
+	return v->c->mode == CPU_MODE_16 && v->c->form->map == MAP_0F38;
 }
 
 static struct {
@@ -102,6 +154,14 @@ static struct {
 	{ "near-branch-66", near_branch_66 },
 	{ "clflush", clflush },
 	{ "movsxd-16", movsxd_16 },
+	{ "scan-of-zero", scan_of_zero },
+	{ "ah-with-rex", ah_with_rex },
+	{ "blsi-carry", blsi_carry },
+	{ "bzhi-beyond", bzhi_beyond },
+	{ "bextr-length", bextr_length },
+	{ "pext-order", pext_order },
+	{ "enter-final", enter_final },
+	{ "extensions-16", extensions_16 },
 	{ "shift-rip-relative", shift_rip_relative },
 };
 

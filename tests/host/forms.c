@@ -50,7 +50,7 @@
 #define SSE(map, op, prefix, rm, name) \
 	{ name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_ALL, UC | CPU, 0 }
 #define AVX(map, op, prefix, rm, flags, name) \
-	{ "V" name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_ALL, CPU, VEX | (flags) }
+	{ "V" name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_64 | IN_32, CPU, VEX | (flags) }
 #define AVX_BOTH(map, op, prefix, rm, flags, name) \
 	AVX(map, op, prefix, rm, flags, name " (128)"), \
 	AVX(map, op, prefix, rm, (flags) | VEX_L1, name " (256)")
@@ -62,7 +62,8 @@
 	SSE(map, op, prefix, rm, name), AVX(map, op, prefix, rm, flags, name)
 /* General registers with VEX. */
 #define BMI(map, op, reg, prefix, flags, name) \
-	{ name, MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_ALL, UC, VEX | (flags) }, \
+	{ name, MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64 | IN_32, UC, \
+	  VEX | (flags) }, \
 	{ name " (W)", MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64, UC, \
 	  VEX | VEX_W1 | (flags) }
 #define OTHERS(map, op, reg, prefix, rm, modes, by, name) \
@@ -381,8 +382,8 @@ const struct form forms[] = {
 	SSE(0F, 0xc4, NP, BOTH, "PINSRW mm, r/m16, imm8"),
 	OTHERS(0F, 0xae, 2, NP, MEM, IN_ALL, UC | CPU, "LDMXCSR m32"),
 	OTHERS(0F, 0xae, 3, NP, MEM, IN_ALL, UC | CPU, "STMXCSR m32"),
-	{ "VLDMXCSR m32", MAP_0F, 0xae, 1, 2, PFX_NP, RM_MEM, IN_ALL, CPU, VEX | VEX_WIG },
-	{ "VSTMXCSR m32", MAP_0F, 0xae, 1, 3, PFX_NP, RM_MEM, IN_ALL, CPU, VEX | VEX_WIG },
+	{ "VLDMXCSR m32", MAP_0F, 0xae, 1, 2, PFX_NP, RM_MEM, IN_64 | IN_32, CPU, VEX | VEX_WIG },
+	{ "VSTMXCSR m32", MAP_0F, 0xae, 1, 3, PFX_NP, RM_MEM, IN_64 | IN_32, CPU, VEX | VEX_WIG },
 };
 
 const unsigned nr_forms = ARRAY_SIZE(forms);

@@ -82,15 +82,18 @@ void reference_open(struct reference *r, enum cpu_mode mode)
 	assert_int_equal(uc_open(UC_ARCH_X86, mode == CPU_MODE_64 ? UC_MODE_64 :
 				 mode == CPU_MODE_32 ? UC_MODE_32 : UC_MODE_16, &r->uc), UC_ERR_OK);
 	map_memory(r);
+	assert_int_equal(uc_context_alloc(r->uc, &r->fresh), UC_ERR_OK);
 	uc_hook_add(r->uc, &hook, UC_HOOK_INTR, on_interrupt, r, 1, 0);
 	uc_hook_add(r->uc, &hook, UC_HOOK_INSN, on_in, r, 1, 0, UC_X86_INS_IN);
 	uc_hook_add(r->uc, &hook, UC_HOOK_INSN, on_out, r, 1, 0, UC_X86_INS_OUT);
 	for (size_t i = 0; mode == CPU_MODE_16 && i < ARRAY_SIZE(segments); i++)
 		uc_reg_write(r->uc, segments[i], &selector);
+	uc_context_save(r->uc, r->fresh);
 }
 
 void reference_close(struct reference *r)
 {
+	uc_context_free(r->fresh);
 	uc_close(r->uc);
 	free(r->data);
 	free(r->code);
@@ -161,5 +164,8 @@ void reference_run(struct reference *r, const u8 *code, u64 until, bool repeats)
 	memset(r->gpr, 0, sizeof(r->gpr));
 	move_registers(r, false);
 	memset(r->code + (at - CODE), 0xf4, SLOT);
+	/* Else it makes a double fault of the next one: nobody took this one to its handler. */
+	if (r->exception >= 0)
+		uc_context_restore(r->uc, r->fresh);
 	next_slot(r, at);
 }

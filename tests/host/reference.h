@@ -15,6 +15,7 @@
 
 struct reference {
 	uc_engine *uc;
+	uc_context *fresh;
 	enum cpu_mode mode;
 	u8 *data;		/* WINDOW_SIZE bytes, as they are in it after the instruction */
 	u8 *code;

@@ -66,6 +66,9 @@ struct encoding {
 
 static bool covers(const struct form *f, const struct encoding *e, u8 mode)
 {
+	/* Of 16-bit mode VEX has the protected one only, in which it is as in 32-bit mode. */
+	if (mode == IN_16 && e->vex)
+		mode = IN_32;
 	if (f->map != e->map || e->opcode < f->opcode || e->opcode >= f->opcode + f->count ||
 	    !(f->modes & mode) || f->rm == RM_REG || !(f->flags & VEX) != !e->vex)
 		return false;

@@ -75,6 +75,8 @@ u64 undefined_flags(const struct test_case *c, const struct machine *before)
 
 bool result_undefined(const struct test_case *c, const struct machine *before)
 {
+	if (is_named(c->form, "BSWAP"))
+		return c->insn.op_bytes == 2;
 	return (is_named(c->form, "SHLD") || is_named(c->form, "SHRD")) &&
 	       shift_count(c, before) > 8u * c->insn.op_bytes;
 }

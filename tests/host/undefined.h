@@ -10,5 +10,7 @@ u64 undefined_flags(const struct test_case *c, const struct machine *before);
 /*
  * Is all of the result? SDM vol. 2B, "SHLD": "If a count is greater than the operand size, the
  * result is undefined."
+ * vol. 2A, "BSWAP": "When the BSWAP instruction references a 16-bit register, the result is
+ * undefined."
  */
 bool result_undefined(const struct test_case *c, const struct machine *before);
