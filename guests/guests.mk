@@ -3,9 +3,9 @@
 # TAP_GUESTS and SMP_GUESTS (four CPUs) end with a plan and the debug exit; the others end, or
 # don't, in their own way.
 GUESTS_32    := exceptions32 paging32 pae
-TAP_GUESTS   := boot boot-pvh cpuid msr debug delivery shadow privilege undefined intercepts strings strings_io \
-                hypercall exceptions paging interrupts timers uart mmio \
+TAP_GUESTS   := boot boot-pvh cpuid hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
+TAP_GUESTS   += msr debug delivery shadow privilege undefined intercepts control strings strings_io
 PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += access walks $(PAGING_32)
