@@ -8,7 +8,7 @@ TAP_GUESTS   := boot boot-pvh cpuid hypercall exceptions paging interrupts timer
 TAP_GUESTS   += msr debug delivery shadow privilege undefined intercepts control strings strings_io
 PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
-TAP_GUESTS   += access walks $(PAGING_32)
+TAP_GUESTS   += access walks modes paging57 $(PAGING_32)
 OTHER_GUESTS := boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat
 SMP_GUESTS   := smp ipi ipicount
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
@@ -61,6 +61,8 @@ $(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(
 # What only some kernels are linked with, in front of the rule that links them.
 $(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
 $(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
+$(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/modes.o
+$(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: $(GUEST_BUILD)/lib/modes.o
 ACCESS_32    := $(GUEST_BUILD)/accesspae.elf $(GUEST_BUILD)/access32.elf
 $(ACCESS_32): GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
 $(ACCESS_32): $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)

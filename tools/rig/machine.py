@@ -9,6 +9,7 @@ from rig.image import SetupError, make_image
 # The machines: name, the emulator's CPU, what it is. One row each.
 MACHINES = {
     "svm": ("max,-la57", "QEMU without KVM: an AMD CPU with SVM and nested paging"),
+    "svm-la57": ("max", "the same, with 5-level paging"),
     "no-svm": ("max,-la57,-svm", "for tests: a CPU without SVM"),
     "no-long-mode": ("qemu32", "for tests: a CPU without 64-bit mode"),
 }
