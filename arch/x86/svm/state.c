@@ -79,8 +79,7 @@ static void load_group(struct cpu_ctx *c, const struct vmcb *vmcb, u32 group)
 		c->cr3 = vmcb->cr3;
 		break;
 	case CTX_EFER:
-		c->efer = vmcb->efer & ~EFER_SVME;
-		break;
+		break;		/* the context has it: nothing but L0 writes it */
 	case CTX_PAT:
 		c->pat = vmcb->g_pat;
 		break;
@@ -180,6 +179,15 @@ static void store_rest(const struct cpu_ctx *c, struct vmcb *vmcb, u32 groups)
 
 #define RARE_GROUPS (CTX_SEGS | CTX_TABLES | CTX_PAT | CTX_DR | CTX_SYSENTER | CTX_LOADSAVE | CTX_DEBUGCTL)
 
+/*
+ * LME means nothing while paging is off, and who turns it on is L0. The hardware's is clear until
+ * then: QEMU 7.2 leaves the host without paging if a guest exits with LME and without CR4.PAE.
+ */
+static u64 hardware_efer(const struct cpu_ctx *c)
+{
+	return (c->efer & EFER_LMA ? c->efer : c->efer & ~EFER_LME) | EFER_SVME;
+}
+
 void svm_store(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
@@ -214,7 +222,7 @@ void svm_store(struct vcpu *v)
 		vmcb->clean &= ~(u32)VMCB_CLEAN_CRX;
 	}
 	if (groups & CTX_EFER) {
-		vmcb->efer = c->efer | EFER_SVME;
+		vmcb->efer = hardware_efer(c);
 		vmcb->clean &= ~(u32)VMCB_CLEAN_CRX;
 	}
 	if (groups & RARE_GROUPS) {
