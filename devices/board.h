@@ -86,6 +86,10 @@ u32 board_io_read(struct board *board, unsigned vcpu, u16 port, unsigned size, u
 void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value,
 		    u64 now);
 
+/* The same as board_io_read() of a byte where no device needs the time for it, and where it changes
+ * nothing that board_next_event() says. -1: this one does, and is for board_io_read(). */
+int board_io_read_quick(struct board *board, u16 port);
+
 /* Memory access of 1, 2, 4 or 8 bytes within one page by `vcpu`. False: no device is there, and the
  * caller reads all ones. */
 bool board_mmio_read(struct board *board, unsigned vcpu, gpa_t at, unsigned size, u64 now,

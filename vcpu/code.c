@@ -102,7 +102,7 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 
 const struct insn *code_insn(struct vcpu *v)
 {
-	struct decoded_insn *d = &v->decoded[code_linear(v) / 4 % VCPU_DECODED];
+	struct decoded_insn *d = &v->decoded[code_linear(v) % VCPU_DECODED];
 	u8 bytes[16] = { 0 };
 	int length;
 

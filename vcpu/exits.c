@@ -161,12 +161,18 @@ static enum handled handle_io(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
 	u64 value, mask;
+	int byte;
 
 	if (x->io.string)
 		return emulate_one(v);
 	if (!(x->have & EXIT_LENGTH) && !exit_need(v, EXIT_LENGTH))
 		return HANDLED_RESUME;
 	if (x->io.in) {
+		byte = likely(x->io.size == 1) ? board_io_read_quick(&v->vm->board, x->io.port) : -1;
+		if (likely(byte >= 0)) {
+			v->gpr[GPR_RAX] = (v->gpr[GPR_RAX] & ~0xffull) | (u8)byte;
+			return resume_advanced(v);
+		}
 		value = vcpu_port_read(v, x->io.port, x->io.size);
 		mask = x->io.size == 4 ? ~0ull : BIT(8 * x->io.size) - 1;
 		v->gpr[GPR_RAX] = (v->gpr[GPR_RAX] & ~mask) | (value & mask);
@@ -176,16 +182,35 @@ static enum handled handle_io(struct vcpu *v)
 	return resume_advanced(v);
 }
 
-/* MOV to and from a control register, CLTS, LMSW, SMSW: the emulator has the operands, the
- * semantics are vcpu_write_cr()'s. Where the hardware names the register, nothing is decoded. */
+/* The general register of a MOV CR, from the instruction where the hardware doesn't tell. False: it
+ * is none (CLTS, LMSW, SMSW), or one with a privilege or a prefix for the emulator to look at. */
+static bool find_cr_operand(struct vcpu *v)
+{
+	struct exit *x = &v->exit;
+	const struct insn *insn;
+
+	v->backend->exit_fill(v, EXIT_OPERAND | EXIT_LENGTH);
+	if ((x->have & (EXIT_OPERAND | EXIT_LENGTH)) == (EXIT_OPERAND | EXIT_LENGTH))
+		return true;
+	insn = code_insn(v);
+	if (!insn || insn->op != (x->cr.read ? OP_MOV_FROM_CR : OP_MOV_TO_CR) ||
+	    insn->reg != x->cr.index || insn->lock || vcpu_cpl(v))
+		return false;
+	x->cr.gpr = insn->rm;
+	x->insn_len = insn->length;
+	x->rip_next = v->cur->rip + insn->length;
+	x->have |= EXIT_OPERAND | EXIT_LENGTH;
+	return true;
+}
+
+/* MOV to and from a control register: the semantics are vcpu_write_cr()'s. Everything else that
+ * exits here is the emulator's. */
 static enum handled handle_cr(struct vcpu *v)
 {
 	struct exit *x = &v->exit;
 	u64 *gpr;
 
-	v->backend->exit_fill(v, EXIT_OPERAND | EXIT_LENGTH);
-	if ((x->have & (EXIT_OPERAND | EXIT_LENGTH)) != (EXIT_OPERAND | EXIT_LENGTH) ||
-	    x->cr.gpr == GPR_RSP)
+	if (!find_cr_operand(v) || x->cr.gpr == GPR_RSP)
 		return emulate_one(v);
 	gpr = &v->gpr[x->cr.gpr];
 	if (x->cr.read)

@@ -17,13 +17,17 @@
 /* Changes to these make the CPU forget its translations (SDM vol. 3A, "Operations that Invalidate
  * TLBs"). */
 #define CR0_FLUSHES (CR0_PG | CR0_WP | CR0_PE)
+/* Those of them that no fetch depends on: reads, writes, how long the CPU keeps translations. */
+#define CR0_NOT_FETCHES CR0_WP
+#define CR4_NOT_FETCHES (CR4_PGE | CR4_SMAP | CR4_PKE)
 #define CR4_FLUSHES (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_LA57)
 
-/* The translation of everything may have changed: the TLB, the walk, the memo. */
-static void paging_changed(struct vcpu *v)
+/* Translations may have changed: the TLB, the walk, and with `fetches` the memo too. */
+static void paging_changed(struct vcpu *v, bool fetches)
 {
 	v->paging_stale = true;
-	v->memo.page = MEMO_NONE;
+	if (fetches)
+		v->memo.page = MEMO_NONE;
 	vcpu_request(v, REQUEST_FLUSH);
 }
 
@@ -46,6 +50,17 @@ static bool load_pdptrs(struct vcpu *v, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 	v->cur->available |= CTX_PDPTR;
 	ctx_dirty(v, CTX_PDPTR);
 	return true;
+}
+
+/* The same where nothing but CR4 changes. */
+static bool reload_pdptrs(struct vcpu *v, u64 cr4)
+{
+	const struct cpu_ctx *c = v->cur;
+
+	if (v->backend->caps->pdptr_in_memory)
+		return true;
+	ctx_need(v, CTX_CR3 | CTX_EFER);
+	return load_pdptrs(v, c->cr0, c->cr3, cr4, c->efer);
 }
 
 /* PG is being set or cleared: does long mode follow? False: #GP (SDM vol. 3A, "Initializing IA-32e
@@ -72,12 +87,14 @@ bool vcpu_write_cr0(struct vcpu *v, u64 value)
 	struct cpu_ctx *c = v->cur;
 	u64 efer, changed;
 
-	ctx_need(v, CTX_CR0_CR4 | CTX_CR3 | CTX_EFER | CTX_CS_SS);
+	ctx_need(v, CTX_CR0_CR4);
 	if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) ||
 	    ((value & CR0_NW) && !(value & CR0_CD)))
 		return false;
 	value = (value & CR0_DEFINED) | CR0_ET;
 	changed = value ^ c->cr0;
+	if (changed & (CR0_PG | CR0_CD | CR0_NW))
+		ctx_need(v, CTX_CR3 | CTX_EFER | CTX_CS_SS);
 	efer = c->efer;
 	if ((changed & CR0_PG) && !switch_long_mode(v, value, &efer))
 		return false;
@@ -90,7 +107,7 @@ bool vcpu_write_cr0(struct vcpu *v, u64 value)
 		ctx_dirty(v, CTX_EFER);
 	}
 	if (changed & CR0_FLUSHES)
-		paging_changed(v);
+		paging_changed(v, changed & CR0_FLUSHES & ~CR0_NOT_FETCHES);
 	return true;
 }
 
@@ -117,19 +134,21 @@ bool vcpu_write_cr4(struct vcpu *v, u64 value)
 	struct cpu_ctx *c = v->cur;
 	u64 changed;
 
-	ctx_need(v, CTX_CR0_CR4 | CTX_CR3 | CTX_EFER);
+	ctx_need(v, CTX_CR0_CR4);
 	changed = value ^ c->cr4;
 	if (value & ~v->vm->cpuid.cr4)
 		return false;
-	if ((c->efer & EFER_LMA) && ((changed & CR4_LA57) || !(value & CR4_PAE)))
-		return false;
-	if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
-	    !load_pdptrs(v, c->cr0, c->cr3, value, c->efer))
+	if ((changed & CR4_LA57) || !(value & CR4_PAE)) {
+		ctx_need(v, CTX_EFER);
+		if (c->efer & EFER_LMA)
+			return false;
+	}
+	if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) && !reload_pdptrs(v, value))
 		return false;
 	c->cr4 = value;
 	ctx_dirty(v, CTX_CR0_CR4);
 	if (changed & CR4_FLUSHES)
-		paging_changed(v);
+		paging_changed(v, changed & CR4_FLUSHES & ~CR4_NOT_FETCHES);
 	return true;
 }
 
@@ -224,7 +243,7 @@ bool vcpu_write_efer(struct vcpu *v, u64 value)
 	c->efer = value;
 	ctx_dirty(v, CTX_EFER);
 	if (changed & (EFER_NXE | EFER_LME))
-		paging_changed(v);
+		paging_changed(v, true);
 	return true;
 }
 

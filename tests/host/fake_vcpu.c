@@ -50,7 +50,7 @@ static struct fake {
 	bool apic_refuses;
 	struct { u16 port; u8 size; u32 value; } out[8];
 	unsigned nr_out;
-	u32 in_value;
+	u32 in_value, nr_in;
 	unsigned passed[64], nr_passed;
 	struct { u32 have; unsigned length, gpr; } tells;	/* of exit_fill() */
 } fake;
@@ -284,6 +284,7 @@ bool vcpu_apic_wrmsr(struct vcpu *who, u32 index, u64 value)
 
 u32 vcpu_port_read(struct vcpu *who, u16 port, unsigned size)
 {
+	fake.nr_in++;
 	return fake.in_value;
 }
 

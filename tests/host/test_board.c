@@ -99,6 +99,35 @@ static void test_unclaimed(void **state)
 	assert_false(board_mmio_write(&board, 0, GPA(0xfe000000), 4, 1, 0));
 }
 
+/* The quick read is the read, for each port that has one; none has that looks at the clock. */
+static void test_quick_reads(void **state)
+{
+	static const u16 timed[] = { 0x40, 0x61, 0x70, 0x71, 0x3f8, 0x511, 0x608, 0xcfc };
+	unsigned quick = 0;
+
+	for (u32 port = 0; port < 0x10000; port++) {
+		int byte;
+		u64 next;
+
+		setup();
+		next = board_next_event(&board, 0);
+		byte = board_io_read_quick(&board, (u16)port);
+		assert_true(board_next_event(&board, 0) == next);
+		if (byte < 0)
+			continue;
+		setup();
+		assert_int_equal(byte, in((u16)port, 1));
+		quick++;
+	}
+	for (unsigned i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
+		assert_int_equal(board_io_read_quick(&board, timed[i]), -1);
+	assert_true(quick > 0xff00);
+	board_io_write(&board, 0, 0x21, 1, 0x5a, 0);
+	assert_int_equal(board_io_read_quick(&board, 0x21), 0x5a);
+	assert_int_equal(board_io_read_quick(&board, 0x1234), 0xff);
+}
+
+
 static void test_wide_access(void **state)
 {
 	setup();
@@ -492,7 +521,8 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_wide_access), cmocka_unit_test(test_straddling),
+		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_quick_reads),
+		cmocka_unit_test(test_wide_access), cmocka_unit_test(test_straddling),
 		cmocka_unit_test(test_debug_ports), cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_i8042), cmocka_unit_test(test_pci), cmocka_unit_test(test_fwcfg),
 		cmocka_unit_test(test_pm), cmocka_unit_test(test_extint),

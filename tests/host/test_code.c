@@ -178,6 +178,31 @@ static void test_modes(void **state)
 	make_memo();
 }
 
+/* What decides about reads and writes, or only about the TLB, leaves the memo: no fetch goes
+ * elsewhere by it. */
+static void test_modes_of_data(void **state)
+{
+	static const u64 bits[] = { CR4_PGE, CR4_SMAP, CR4_PKE };
+
+	map_long();
+	make_memo();
+	for (unsigned i = 0; i < ARRAY_SIZE(bits); i++) {
+		assert_true(vcpu_write_cr4(v, CR4_PAE | bits[i]));
+		round_trip();
+		assert_non_null(code_memo(v));
+		assert_true(vcpu_write_cr4(v, CR4_PAE));
+		round_trip();
+		assert_non_null(code_memo(v));
+	}
+	assert_true(vcpu_write_cr0(v, block.cr0 ^ CR0_WP));
+	round_trip();
+	assert_ptr_equal(code_memo(v), memory + CODE + (block.rip & 0xfff));
+	/* It is still watched: the page goes. */
+	put64(PT, 0);
+	assert_null(code_memo(v));
+	assert_int_equal(look(), -1);
+}
+
 static void test_another_page(void **state)
 {
 	map_long();
@@ -435,6 +460,7 @@ int main(void)
 		TEST(test_slots_changed),
 		TEST(test_paging_off),
 		TEST(test_modes),
+		TEST(test_modes_of_data),
 		TEST(test_another_page),
 		TEST(test_32_bit_paging),
 		TEST(test_pae_paging),

@@ -511,6 +511,35 @@ static void test_xsetbv_rights(void **state)
 	}
 }
 
+/* A byte from a device that needs no time comes without the way that looks at the clock and the
+ * timers; only AL changes. The board is all zeroes: IMR 0; nobody at 80H; the RTC needs time. */
+static void test_quick_ports(void **state)
+{
+	static const struct {
+		u16 port;
+		u8 size;
+		u64 rax;
+		bool quick;
+	} rows[] = {
+		{ 0x21, 1, 0x1122334455667700, true }, { 0x80, 1, 0x11223344556677ff, true },
+		{ 0x71, 1, 0x11223344556677de, false }, { 0x21, 2, 0x112233445566dede, false },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_mode(64, CODE);
+		memset(memory + CODE, 0xec, 4);
+		v->exit.io.size = rows[i].size;
+		v->exit.io.in = true;
+		v->exit.io.port = rows[i].port;
+		v->gpr[GPR_RAX] = 0x1122334455667788ull;
+		fake.in_value = 0x9abcdede;
+		fake.nr_in = 0;
+		assert_int_equal(dispatch(EXIT_IO), HANDLED_RESUME);
+		assert_int_equal(v->gpr[GPR_RAX], rows[i].rax);
+		assert_int_equal(fake.nr_in, !rows[i].quick);
+	}
+}
+
 static void test_port_widths(void **state)
 {
 	static const u64 after[] = {
@@ -698,6 +727,47 @@ static void test_lmsw_and_clts(void **state)
 }
 
 /* Where the CPU names the operand and the length, nothing is decoded. */
+/* The exit says which control register, the instruction which other one: with REX, at CPL 3, and
+ * where it has become another instruction since. */
+static void test_cr_operand_by_decoding(void **state)
+{
+	set_mode(64, CODE);
+	put_cr("\x41\x0f\x22\xe1", 4);			/* MOV CR4, R9 */
+	v->gpr[GPR_RCX] = ~0ull;
+	v->gpr[GPR_R9] = CR4_PAE | CR4_PGE;
+	v->exit.cr.index = 4;
+	assert_int_equal(dispatch(EXIT_CR_WRITE), HANDLED_RESUME);
+	fake_enter();
+	assert_int_equal(block.cr4, CR4_PAE | CR4_PGE);
+	assert_int_equal(block.rip, CODE + 4);
+	put_cr("\x41\x0f\x20\xe2", 4);			/* MOV R10, CR4 */
+	block.rip = CODE;
+	fake_leave();
+	v->exit.cr.index = 4;
+	v->exit.cr.read = true;
+	assert_int_equal(dispatch(EXIT_CR_READ), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_R10], CR4_PAE | CR4_PGE);
+	fake_enter();
+	put_cr("\x0f\x06", 2);				/* CLTS where MOV CR0 stood */
+	block.cr0 |= CR0_TS;
+	block.rip = CODE;
+	fake_leave();
+	v->exit.cr.index = 0;
+	v->exit.cr.read = false;
+	assert_int_equal(dispatch(EXIT_CR_WRITE), HANDLED_RESUME);
+	fake_enter();
+	assert_false(block.cr0 & CR0_TS);
+	assert_int_equal(block.rip, CODE + 2);
+	put_cr("\x41\x0f\x22\xe1", 4);
+	block.rip = CODE;
+	fake_leave();
+	set_cpl(3);
+	v->exit.cr.index = 4;
+	assert_int_equal(dispatch(EXIT_CR_WRITE), HANDLED_INJECT);
+	expect_raised(EXC_GP, true, 0);
+	set_cpl(0);
+}
+
 static void test_cr_told(void **state)
 {
 	set_mode(64, CODE);
@@ -950,6 +1020,7 @@ int main(void)
 		TEST(test_cpuid_registers),
 		TEST(test_msr_registers),
 		TEST(test_xsetbv_rights),
+		TEST(test_quick_ports),
 		TEST(test_port_widths),
 		TEST(test_exceptions_go_on),
 		TEST(test_cr_by_decoding),
@@ -957,6 +1028,7 @@ int main(void)
 		TEST(test_dr5),
 		TEST(test_general_detect),
 		TEST(test_lmsw_and_clts),
+		TEST(test_cr_operand_by_decoding),
 		TEST(test_cr_told),
 		TEST(test_hypercalls),
 		TEST(test_set_rights),

@@ -99,14 +99,18 @@ static void decode_npf(struct exit *x, const struct vmcb *vmcb)
 static void decode_io(struct exit *x, const struct vmcb *vmcb)
 {
 	u32 info = vmcb->exitinfo1;
+	u64 next = vmcb->exitinfo2;
 
 	x->io.port = info >> SVM_IOIO_PORT_SHIFT;
 	x->io.size = info >> SVM_IOIO_SIZE_SHIFT & 7;
 	x->io.in = info & SVM_IOIO_IN;
-	x->io.string = info & SVM_IOIO_STRING;
-	x->io.rep = info & SVM_IOIO_REP;
-	x->rip_next = vmcb->exitinfo2;
-	x->insn_len = vmcb->exitinfo2 - vmcb->rip;
+	x->io.string = x->io.rep = false;
+	if (unlikely(info & (SVM_IOIO_STRING | SVM_IOIO_REP))) {
+		x->io.string = info & SVM_IOIO_STRING;
+		x->io.rep = info & SVM_IOIO_REP;
+	}
+	x->rip_next = next;
+	x->insn_len = next - vmcb->rip;
 	x->have = EXIT_LENGTH;
 }
 
