@@ -2,8 +2,24 @@
 /* The walk memo's slow side, and the few instructions that were decoded last. */
 #include "vcpu/code.h"
 
+#include "include/x86/cr.h"
 #include "lib/string.h"
 #include "vcpu/registers.h"
+
+void code_moved(struct vcpu *v)
+{
+	struct cpu_ctx *c = v->cur;
+
+	ctx_need(v, CTX_CS_SS | CTX_EFER);
+	if ((c->efer & EFER_LMA) && (c->seg[SEG_CS].attr & SEG_ATTR_L)) {
+		c->code_linear = c->rip;
+		c->code_mode = CPU_MODE_64;
+	} else {
+		c->code_linear = (u32)(c->seg[SEG_CS].base + c->rip);
+		c->code_mode = c->seg[SEG_CS].attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
+	}
+	c->available |= CTX_CODE;
+}
 
 /* Where the walk of a page ended becomes the memo, if its own entries are all that it depends on.
  */

@@ -17,6 +17,9 @@ static inline u64 code_linear(struct vcpu *v)
 	return v->cur->code_linear;
 }
 
+/* CS or RIP have changed since the exit: makes code_linear and code_mode anew. */
+void code_moved(struct vcpu *v);
+
 /* One load, at any alignment, of what the guest may be writing at the same time: what is looked at
  * afterwards is what was there once. */
 static inline u32 read_once_u32(const u8 *at)

@@ -109,14 +109,21 @@ static enum emulate_status check(void *ctx, gva_t at, unsigned size, u32 access,
 	return locate(ctx, at, size, access, &p, fault);
 }
 
-/* Whole elements at once, so that another CPU never sees half of one. */
+#define COPY_ONCE(type) \
+	(((volatile struct packed_struct { type v; } *)to)->v = \
+		 ((const volatile struct packed_struct { type v; } *)from)->v)
+
+/*
+ * Whole elements at once, at any alignment, so that another CPU never sees half of one where the CPU
+ * itself wouldn't show it.
+ */
 static void copy(void *to, const void *from, unsigned size)
 {
 	switch (size) {
-	case 1: __atomic_store_n((u8 *)to, *(const u8 *)from, __ATOMIC_RELAXED); break;
-	case 2: __atomic_store_n((u16 *)to, *(const u16 *)from, __ATOMIC_RELAXED); break;
-	case 4: __atomic_store_n((u32 *)to, *(const u32 *)from, __ATOMIC_RELAXED); break;
-	case 8: __atomic_store_n((u64 *)to, *(const u64 *)from, __ATOMIC_RELAXED); break;
+	case 1: COPY_ONCE(u8); break;
+	case 2: COPY_ONCE(u16); break;
+	case 4: COPY_ONCE(u32); break;
+	case 8: COPY_ONCE(u64); break;
 	default: memcpy(to, from, size);
 	}
 }
@@ -317,6 +324,8 @@ static enum handled emulate_insn(struct vcpu *v, const struct insn *insn)
 		status = emulate(&ops, v, v->gpr, vcpu_mode(v), x->insn_bytes, x->nr_insn_bytes,
 				 &result);
 	}
+	if ((status == EMULATE_OK || status == EMULATE_FAULT) && result.ends_nmi_blocking)
+		events_iret(v);
 	switch (status) {
 	case EMULATE_OK:
 		return completed(v, &result);

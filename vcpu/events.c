@@ -8,8 +8,13 @@
 
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
+#include "vcpu/code.h"
+#include "vcpu/emulation.h"
 #include "vcpu/registers.h"
 #include "vcpu/time.h"
+
+/* But vector 2: NMIs have an intercept of their own. */
+#define ALL_EXCEPTIONS	(~0u & ~(1u << EXC_NMI))
 
 void events_raise(struct vcpu *v, u8 vector)
 {
@@ -89,7 +94,6 @@ static void deliver(struct vcpu *v, const struct event *e)
 		c->block.sti = c->block.mov_ss = false;
 		ctx_dirty(v, CTX_BLOCK);
 	}
-	v->nmi_iret.armed = false;	/* the IRET comes later, and exits again */
 	inject(v, e);
 }
 
@@ -160,15 +164,6 @@ static bool deliver_interrupted(struct vcpu *v)
 	return true;
 }
 
-/* The IRET that ends the blocking has been executed once RIP has moved. */
-static void end_nmi_blocking(struct vcpu *v)
-{
-	if (v->nmi_iret.armed && v->cur->rip != v->nmi_iret.rip) {
-		v->nmi_iret.armed = false;
-		v->cur->block.nmi = false;
-	}
-}
-
 /* One of those that wait. An INIT may clear their number at the same time. */
 static bool take_nmi(struct vcpu *v)
 {
@@ -214,12 +209,45 @@ static void deliver_interrupt(struct vcpu *v)
 					    .rip = v->cur->rip });
 }
 
-/* Puts TF on the next instruction, so that an exit comes right behind it. */
+/* Instructions that show their TF, or change it: PUSHF and INT push it, POPF and IRET pop it. */
+static bool shows_tf(const struct insn *insn)
+{
+	switch (insn->op) {
+	case OP_PUSHF: case OP_POPF: case OP_INT: case OP_INT3: case OP_INTO: case OP_INT1:
+	case OP_IRET: case OP_SYSCALL: case OP_SYSRET: case OP_SYSENTER:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Emulate the next instruction, if TF must not be on it. False: it's another one. Its event waits in
+ * v->raised, for the next look.
+ */
+static bool emulate_instead(struct vcpu *v)
+{
+	const struct insn *insn;
+
+	code_moved(v);
+	insn = code_insn(v);
+	if (!insn || !shows_tf(insn))
+		return false;
+	v->exit.head = 0;
+	v->exit.kind = EXIT_STEP;
+	emulate_one(v);		/* if that ends the guest, a request says so */
+	vcpu_request(v, REQUEST_EVENT);
+	return true;
+}
+
+/*
+ * Puts TF on the next instruction, so that an exit comes right behind it. Its exceptions exit too:
+ * TF would be in the flags that their delivery pushes.
+ */
 static void begin_step(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
 
-	if (v->step.on)
+	if (v->step.on || emulate_instead(v))
 		return;
 	ctx_need(v, CTX_DR);
 	v->step.on = true;
@@ -228,13 +256,16 @@ static void begin_step(struct vcpu *v)
 	v->step.mov_ss = c->block.mov_ss;
 	v->step.rip = c->rip;
 	v->step.dr6 = c->dr6;
+	v->step.exceptions = v->l0.exceptions;
+	v->l0.exceptions = ALL_EXCEPTIONS;
+	vcpu_request(v, REQUEST_CONTROLS);
 	c->rflags |= RFLAGS_TF;
 	ctx_dirty(v, CTX_FLAGS);
 }
 
 /*
- * Something waits for an instruction to be executed: the IRET that ends NMI blocking, or the one in
- * an interrupt shadow that this CPU's entry would forget (so that an interrupt would get between
+ * Something waits for an instruction to be executed: an NMI for the one behind MOV SS, or an
+ * interrupt for the one in a shadow that this CPU's entry would forget (so that it would get between
  * STI and HLT).
  */
 static bool needs_step(const struct vcpu *v, bool intr)
@@ -243,15 +274,14 @@ static bool needs_step(const struct vcpu *v, bool intr)
 
 	if (v->backend->is_injecting(v)) /* TF would be on the stack of the event's handler */
 		return false;
-	return (v->nmi_pending &&
-		(v->nmi_iret.armed || (v->cur->block.mov_ss && !v->cur->block.nmi))) ||
+	return (v->nmi_pending && v->cur->block.mov_ss && !v->cur->block.nmi) ||
 	       (shadow && intr && !v->backend->caps->shadow_load);
 }
 
 /* An NMI that can't be taken now, whatever the reason, can be at the next IRET at the latest. */
 static bool wants_nmi_window(const struct vcpu *v)
 {
-	return (v->cur->block.nmi || v->nmi_pending) && !v->nmi_iret.armed;
+	return v->cur->block.nmi || v->nmi_pending;
 }
 
 static void open_windows(struct vcpu *v)
@@ -272,7 +302,6 @@ static void open_windows(struct vcpu *v)
 
 bool events_prepare(struct vcpu *v)
 {
-	end_nmi_blocking(v);
 	/* One event an entry: what was handed over must not be replaced by what came meanwhile. */
 	if (!v->backend->is_injecting(v)) {
 		if (v->raised.type != EVENT_NONE) {
@@ -288,10 +317,19 @@ bool events_prepare(struct vcpu *v)
 
 bool events_wake_up(struct vcpu *v)
 {
-	end_nmi_blocking(v);
 	return v->raised.type != EVENT_NONE || (v->nmi_pending && !v->cur->block.nmi) ||
 	       ((v->cur->rflags & RFLAGS_IF) &&
 		(is_interrupt_held(v) || vcpu_interrupt_pending(v)));
+}
+
+/* What begin_step() asked for beside TF. */
+static void end_step(struct vcpu *v)
+{
+	if (!v->step.on)
+		return;
+	v->step.on = false;
+	v->l0.exceptions = v->step.exceptions;
+	vcpu_request(v, REQUEST_CONTROLS);
 }
 
 void events_forget(struct vcpu *v)
@@ -299,8 +337,7 @@ void events_forget(struct vcpu *v)
 	static const struct event none = { .type = EVENT_NONE };
 
 	v->raised = v->interrupted = v->inject = none;
-	v->nmi_iret.armed = false;
-	v->step.on = false;
+	end_step(v);
 	if (v->backend->is_injecting(v))
 		v->backend->inject(v, &none);
 	v->intr_window = v->nmi_window = false;
@@ -309,8 +346,7 @@ void events_forget(struct vcpu *v)
 
 void events_iret(struct vcpu *v)
 {
-	v->nmi_iret.armed = v->cur->block.nmi;
-	v->nmi_iret.rip = v->cur->rip;
+	v->cur->block.nmi = false;
 	vcpu_request(v, REQUEST_EVENT);
 }
 
@@ -327,9 +363,8 @@ bool events_end_step(struct vcpu *v, bool is_debug_exception)
 	struct cpu_ctx *c = v->cur;
 	bool moved = c->rip != v->step.rip || is_debug_exception;
 
-	v->step.on = false;
-	/* Behind an IRET the flags are those that it popped. */
-	if (!v->step.tf && !(v->nmi_iret.armed && moved)) {
+	end_step(v);
+	if (!v->step.tf) {
 		c->rflags &= ~RFLAGS_TF;
 		ctx_dirty(v, CTX_FLAGS);
 	}

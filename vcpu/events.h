@@ -26,7 +26,9 @@ enum event_merge events_merge(u8 first, u8 second);
  * stay: they may have come after it. */
 void events_forget(struct vcpu *v);
 
-/* The guest executed IRET (exit before it): NMIs are blocked until it has. */
+/* The guest has executed IRET, be it that it faulted: NMIs are blocked no more, and one that waits is
+ * taken (SDM vol. 3A, "Handling Multiple NMIs"; vol. 3C, "Information About NMI Unblocking Due to
+ * IRET"). */
 void events_iret(struct vcpu *v);
 
 /* To be called at an exit while v->step.on: gives the guest its own TF back. True: the exit was but

@@ -221,10 +221,11 @@ static enum handled handle_cr(struct vcpu *v)
 	return resume_advanced(v);
 }
 
+/* It ends the blocking of NMIs, also if it faults. Emulated: what it returns to, and with which
+ * flags, can't be told from outside. */
 static enum handled handle_iret(struct vcpu *v)
 {
-	events_iret(v);
-	return HANDLED_RESUME;
+	return emulate_one(v);
 }
 
 /* #UD: VMCALL is emulated where the CPU has it not, everything else is the guest's. */

@@ -161,9 +161,8 @@ struct vcpu {
 	u8 place;		/* enum vcpu_place, atomic */
 	u8 nmi_pending;
 	u32 startup;		/* INIT and start-up IPI that wait (vcpu/startup.h), atomic */
-	struct { bool armed; u64 rip; } nmi_iret;	/* an IRET that ends NMI blocking is being executed */
 	/* Plinth's own single step, and how the guest stood before it. */
-	struct { bool on, tf, sti, mov_ss; u64 rip, dr6; } step;
+	struct { bool on, tf, sti, mov_ss; u32 exceptions; u64 rip, dr6; } step;
 	bool intr_window, nmi_window;	/* asked of the backend */
 	struct pagewalk gva_walk, ngpa_walk;
 	struct mmu root_mmu, nested_mmu, *mmu;

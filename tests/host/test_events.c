@@ -447,18 +447,8 @@ static void test_second_nmi_waits_for_iret(void **state)
 	assert_int_equal(fake.nr_injected, 1);
 	assert_false(v->step.on);
 	v->requests = 0;
-	events_iret(v);			/* the exit in front of the IRET at 2000H */
+	events_iret(v);			/* the IRET at 2000H has been emulated */
 	assert_true(v->requests & REQUEST_EVENT);
-	prepare();
-	assert_int_equal(fake.nr_injected, 1);
-	assert_false(fake.nmi_window);	/* or the IRET would never be executed */
-	assert_true(v->step.on);
-	fake_enter();
-	assert_true(block.rflags & RFLAGS_TF);
-	block.rip = 0x1000;
-	block.rflags = RFLAGS_FIXED | RFLAGS_IF;
-	fake_leave();
-	assert_true(events_end_step(v, true));
 	prepare();
 	expect_injected(2, EVENT_NMI, EXC_NMI);
 	assert_int_equal(v->nmi_pending, 0);
@@ -482,11 +472,12 @@ static void test_iret_without_nmi_waiting(void **state)
 	v->nmi_pending = 1;
 	prepare();
 	round_trip(0x2000);
+	assert_true(fake.nmi_window);
 	events_iret(v);
 	prepare();
 	assert_false(fake.nmi_window);
 	assert_false(v->step.on);
-	round_trip(0x1000);
+	round_trip(0x2000);		/* it may have gone to itself */
 	v->nmi_pending = 1;
 	prepare();
 	expect_injected(2, EVENT_NMI, EXC_NMI);
@@ -498,7 +489,6 @@ static void test_interrupt_before_iret(void **state)
 	v->nmi_pending = 1;
 	prepare();
 	round_trip(0x2000);
-	events_iret(v);
 	fake.interrupt = 0x44;
 	prepare();
 	expect_injected(2, EVENT_EXTINT, 0x44);
@@ -510,22 +500,68 @@ static void test_interrupt_before_iret(void **state)
 	assert_true(v->cur->block.nmi);
 }
 
-/* IRET pops the guest's own TF: it must survive the end of Plinth's step. */
-static void test_iret_pops_tf(void **state)
+/*
+ * An instruction in a shadow that shows or loads flags isn't stepped: Plinth's TF would be in what
+ * PUSHF pushes, and POPF's own would go with it.
+ */
+static void test_flags_are_not_stepped(void **state)
 {
-	v->nmi_pending = 2;
-	prepare();
-	round_trip(0x2000);
-	events_iret(v);
-	prepare();
-	fake_enter();
+	fake_real_mode(0);
 	block.rip = 0x1000;
-	block.rflags = RFLAGS_FIXED | RFLAGS_TF;
-	fake_leave();
-	assert_true(events_end_step(v, true));
+	block.rsp = 0x8000;
+	block.rflags = RFLAGS_FIXED | RFLAGS_IF;
+	block.block.sti = true;
+	memory[0x1000] = 0x9c;			/* PUSHF */
+	memory[0x1001] = 0xfb;
+	memory[0x1002] = 0x9d;			/* POPF */
+	fake_state();
+	fake.interrupt = 0x50;
 	prepare();
+	assert_false(v->step.on);
+	assert_int_equal(fake.nr_injected, 0);
+	assert_true(v->requests & REQUEST_EVENT);
+	prepare();
+	expect_injected(1, EVENT_EXTINT, 0x50);
 	fake_enter();
-	assert_true(block.rflags & RFLAGS_TF);
+	assert_true(block.rip == 0x1001 && block.rsp == 0x7ffe && !block.block.sti);
+	assert_int_equal(memory[0x7ffe] | memory[0x7fff] << 8, RFLAGS_FIXED | RFLAGS_IF);
+	/* and a POPF that sets TF */
+	fake.interrupt = 0x50;
+	memory[0x7fff] = (RFLAGS_TF | RFLAGS_IF) >> 8;
+	block.rip = 0x1002;
+	block.block.sti = true;
+	fake_state();
+	prepare();
+	prepare();
+	expect_injected(2, EVENT_EXTINT, 0x50);
+	fake_enter();
+	assert_true(block.rip == 0x1003 && (block.rflags & RFLAGS_TF));
+}
+
+/* In a step all exceptions exit, so that none is delivered with Plinth's TF in its frame. */
+static void test_exceptions_exit_in_a_step(void **state)
+{
+	u32 before = v->l0.exceptions;
+
+	block.rflags = RFLAGS_FIXED | RFLAGS_IF;
+	block.block.sti = true;
+	fake_state();
+	fake.interrupt = 0x50;
+	v->requests = 0;
+	prepare();
+	assert_true(v->step.on && (v->requests & REQUEST_CONTROLS));
+	assert_int_equal(v->l0.exceptions, ~(1u << EXC_NMI));
+	fake_enter();
+	fake_leave();				/* #GP of the instruction */
+	v->requests = 0;
+	assert_false(events_end_step(v, false));
+	assert_true(v->requests & REQUEST_CONTROLS);
+	assert_int_equal(v->l0.exceptions, before);
+	events_raise_error(v, EXC_GP, 0);
+	prepare();
+	expect_injected(1, EVENT_EXCEPTION, EXC_GP);
+	fake_enter();
+	assert_true(!(block.rflags & RFLAGS_TF) && !block.block.sti);
 }
 
 /* --- Plinth's own single step --- */
@@ -651,9 +687,7 @@ static void test_wake_up(void **state)
 	assert_true(events_wake_up(v));
 	v->cur->block.nmi = true;
 	assert_false(events_wake_up(v));
-	/* The IRET that ended the blocking was the last event before HLT. */
-	v->nmi_iret.armed = true;
-	v->nmi_iret.rip = v->cur->rip - 1;
+	events_iret(v);
 	assert_true(events_wake_up(v));
 	v->nmi_pending = 0;
 	assert_false(events_wake_up(v));
@@ -686,7 +720,8 @@ int main(void)
 		TEST(test_one_nmi_is_remembered),
 		TEST(test_iret_without_nmi_waiting),
 		TEST(test_interrupt_before_iret),
-		TEST(test_iret_pops_tf),
+		TEST(test_flags_are_not_stepped),
+		TEST(test_exceptions_exit_in_a_step),
 		TEST(test_step_is_hidden),
 		TEST(test_step_of_a_stepping_guest),
 		TEST(test_step_meets_a_breakpoint),

@@ -445,10 +445,33 @@ static void test_host_events(void **state)
 	assert_int_equal(v->raised.type, EVENT_NONE);
 	assert_int_equal(dispatch(EXIT_INTR_WINDOW), HANDLED_RESUME);
 	assert_true(v->requests & REQUEST_EVENT);
+}
+
+/* SDM vol. 3A, "Handling Multiple NMIs": the next IRET, wherever it goes, faults included. */
+static void test_iret_ends_nmi_blocking(void **state)
+{
+	set_mode(16, CODE);
+	memory[CODE] = 0xcf;
+	block.rsp = 0x8000;
+	block.rflags = RFLAGS_FIXED;
+	memcpy(memory + 0x8000, "\0\0\0\0\2\1", 6);	/* to itself, with TF */
+	memcpy(memory + 0x8002, (u16[]){ CODE >> 4 }, 2);
+	fake_state();
 	v->cur->block.nmi = true;
+	v->requests = 0;
 	assert_int_equal(dispatch(EXIT_IRET), HANDLED_RESUME);
-	assert_true(v->nmi_iret.armed);
-	assert_int_equal(v->nmi_iret.rip, block.rip);
+	assert_true(!v->cur->block.nmi && (v->requests & REQUEST_EVENT));
+	fake_enter();
+	assert_true(block.rip == 0 && block.rsp == 0x8006 && (block.rflags & RFLAGS_TF));
+	/* beyond the stack's limit: #SS, and unblocked all the same */
+	block.rflags = RFLAGS_FIXED;
+	block.rsp = 0xffff;
+	block.seg[SEG_SS].limit = 0xffff;
+	fake_state();
+	v->cur->block.nmi = true;
+	assert_int_equal(dispatch(EXIT_IRET), HANDLED_INJECT);
+	expect_raised(EXC_SS, false, 0);
+	assert_false(v->cur->block.nmi);
 }
 
 static void test_cpuid_registers(void **state)
@@ -1017,6 +1040,7 @@ int main(void)
 		TEST(test_fault_does_not_step),
 		TEST(test_undefined),
 		TEST(test_host_events),
+		TEST(test_iret_ends_nmi_blocking),
 		TEST(test_cpuid_registers),
 		TEST(test_msr_registers),
 		TEST(test_xsetbv_rights),
