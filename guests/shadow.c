@@ -276,11 +276,12 @@ static void check_nmi_hlt(void)
 	*(volatile u32 *)0xfec00010 = 0;
 	*(volatile u32 *)0xfec00000 = 0x10 + 2 * 2;
 	*(volatile u32 *)0xfec00010 = 0x400;
-	outb(0x43, 0x30);
+	/* Periodic: one that comes before the HLT doesn't leave it without another. */
+	outb(0x43, 0x34);
 	outb(0x40, 0x00);
 	outb(0x40, 0x10);
 	__asm__ volatile("hlt");
-	check("HLT: an NMI ends it, IF clear", nmis, 1);
+	check("HLT: an NMI ends it, IF clear", nmis > 0, 1);
 	*(volatile u32 *)0xfec00010 = 0x10000;
 }
 
