@@ -5,7 +5,7 @@
 GUESTS_32    := exceptions32 paging32 pae
 TAP_GUESTS   := boot boot-pvh cpuid hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
-TAP_GUESTS   += msr debug delivery shadow privilege undefined intercepts control strings strings_io
+TAP_GUESTS   += msr debug delivery shadow nmi privilege undefined intercepts control strings strings_io
 PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += access walks modes paging57 $(PAGING_32)
