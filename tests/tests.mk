@@ -30,6 +30,7 @@ HOST_PARTS_test_emulate := $(call host_parts,machine)
 HOST_PARTS_test_form_table := $(call host_parts,machine forms cases)
 HOST_LIBS_test_form_table := -lcapstone
 HOST_LIBS_test_control := -lunicorn
+HOST_LIBS_test_interpret := -lunicorn
 HOST_LIBS_test_decode := -lcapstone
 $(HOST_BUILD)/test_emulate: $(HOST_PARTS_test_emulate)
 $(HOST_BUILD)/test_form_table: $(HOST_PARTS_test_form_table)

@@ -165,7 +165,9 @@ static enum emulate_status do_system(void *ctx, const struct insn *insn,
 {
 	switch (insn->op) {
 	case OP_MOV_FROM_CR: action->value = *control_register(insn->reg); return EMULATE_OK;
-	case OP_MOV_TO_CR: *control_register(insn->reg) = action->value; return EMULATE_OK;
+	case OP_MOV_TO_CR:	/* CR0.ET is always 1 */
+		*control_register(insn->reg) = action->value | (insn->reg ? 0 : CR0_ET);
+		return EMULATE_OK;
 	case OP_MOV_FROM_DR: action->value = m.dr7; return EMULATE_OK;
 	case OP_MOV_TO_DR: m.dr7 = action->value; return EMULATE_OK;
 	case OP_SMSW: action->value = m.cr0; return EMULATE_OK;
@@ -200,24 +202,24 @@ static enum emulate_status run(const void *bytes, unsigned length)
 }
 
 /* A descriptor from base, limit (in bytes, or pages with G), and bytes 5 and 6 as in struct segment. */
-static u64 make_descriptor(u32 base, u32 limit, u16 attr)
+static inline u64 make_descriptor(u32 base, u32 limit, u16 attr)
 {
 	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)(attr & 0xff) << 40 |
 	       (u64)(limit >> 16 & 0xf) << 48 | (u64)(attr >> 12) << 52 | (u64)(base >> 24) << 56;
 }
 
-static u64 make_gate(u16 selector, u32 offset, u8 type, unsigned low_bits)
+static inline u64 make_gate(u16 selector, u32 offset, u8 type, unsigned low_bits)
 {
 	return (offset & 0xffff) | (u64)selector << 16 | (u64)low_bits << 32 | (u64)type << 40 |
 	       (u64)(offset >> 16) << 48;
 }
 
-static void put(u64 at, u64 value, unsigned size)
+static inline void put(u64 at, u64 value, unsigned size)
 {
 	memcpy(memory + at, &value, size);
 }
 
-static u64 take(u64 at, unsigned size)
+static inline u64 take(u64 at, unsigned size)
 {
 	u64 value = 0;
 
