@@ -42,9 +42,13 @@ static enum handled inject_gp(struct vcpu *v)
 
 /* --- Handlers. Each is called with v->exit of its kind. --- */
 
+/* The guest may have reached the open window with the same instruction: then what waits is handed
+ * over now, without the window's own exit, which some CPUs wouldn't make any more. */
 static enum handled handle_extint(struct vcpu *v)
 {
 	cpu_take_interrupts();
+	if (v->intr_window)
+		vcpu_request(v, REQUEST_EVENT);
 	return HANDLED_RESUME;
 }
 

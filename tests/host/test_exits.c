@@ -436,7 +436,15 @@ static void test_undefined(void **state)
 
 static void test_host_events(void **state)
 {
+	v->requests = 0;
 	assert_int_equal(dispatch(EXIT_EXTINT), HANDLED_RESUME);
+	assert_false(v->requests & REQUEST_EVENT);
+	/* It came with the instruction that opened the guest's window: that exit may not follow. */
+	v->intr_window = true;
+	assert_int_equal(dispatch(EXIT_EXTINT), HANDLED_RESUME);
+	assert_true(v->requests & REQUEST_EVENT);
+	v->intr_window = false;
+	fake.interrupts_taken--;
 	assert_int_equal(fake.interrupts_taken, 1);
 	assert_int_equal(dispatch(EXIT_NMI), HANDLED_RESUME);
 	v->exit.event = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_MC };
