@@ -2,7 +2,7 @@
 # Test kernels: guests/NAME.c each, with guests/lib/, as multiboot 1 ELF32 build/guests/NAME.elf (boot-*: as their names say).
 # TAP_GUESTS and SMP_GUESTS (four CPUs) end with a plan and the debug exit; the others end, or
 # don't, in their own way.
-GUESTS_32    := exceptions32 paging32 pae
+GUESTS_32    := exceptions32 paging32 pae code16
 TAP_GUESTS   := boot boot-pvh cpuid hypercall exceptions paging interrupts timers uart mmio \
                 prefixes fpu selfmod $(GUESTS_32)
 TAP_GUESTS   += msr debug delivery shadow nmi privilege undefined intercepts control strings strings_io

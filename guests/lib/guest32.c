@@ -19,7 +19,8 @@ void guest_interrupt(struct frame *f);
 
 static struct gate idt[NR_VECTORS];
 static void (*handlers[NR_VECTORS])(struct frame *f);
-static u32 tss[26];
+static u32 tss[26 + 2049];	/* with an I/O permission map that allows all */
+static u8 trap_stack[4096] __attribute__((aligned(16)));	/* from virtual-8086 mode */
 
 void guest_interrupt(struct frame *f)
 {
@@ -54,8 +55,10 @@ static void load_tables(void)
 
 		idt[i] = (struct gate){ (u16)stub, 0x08, 0, 0x8e, (u16)(stub >> 16) };
 	}
+	tss[1] = (u32)(trap_stack + sizeof(trap_stack));
+	tss[2] = 0x10;
 	tss[25] = 104 << 16;
-	gdt[5] = 103 | (u64)(base & 0xffffff) << 16 | 0x89ull << 40 | (u64)(base >> 24) << 56;
+	gdt[5] = (sizeof(tss) - 1) | (u64)(base & 0xffffff) << 16 | 0x89ull << 40 | (u64)(base >> 24) << 56;
 	__asm__ volatile("lidt %0; ltr %w1; lldt %w2" :: "m"(pointer), "r"(TSS), "r"(0));
 }
 

@@ -55,6 +55,11 @@ try_landed:
 trap_common:
 	pusha
 	cld
+	/* From virtual-8086 mode they are null, from 16-bit code the test's. A handler that returns
+	 * leaves them so. */
+	mov $0x10, %ecx
+	mov %ecx, %ds
+	mov %ecx, %es
 	mov %esp, %eax
 	push %eax
 	call guest_interrupt
@@ -72,6 +77,8 @@ gdt:	.quad 0
 	.quad 0x0040931000000fff	/* 18: data, base 100000H, limit fffH */
 	.quad 0x00cf13000000ffff	/* 20: data, not present */
 	.quad 0			/* 28: TSS */
+	.quad 0x00009b008000ffff	/* 30: code, 16-bit, base 8000H */
+	.quad 0x008f93000000ffff	/* 38: data, 16-bit stack, limit 4 GiB */
 gdt_end:
 gdt_pointer:
 	.word gdt_end - gdt - 1
