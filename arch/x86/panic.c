@@ -79,11 +79,13 @@ static void print_address(u64 address, unsigned back)
  *
  *	rbp + 8   return address
  *	rbp       the caller's rbp, which lies higher: stacks grow downwards
+ *
+ * What an interrupt or exception interrupted has made no frame for it, but its RIP stands in the trap's.
  */
 static void print_frames(u64 rbp)
 {
 	for (unsigned i = 0; i < MAX_FRAMES && rbp && !(rbp & 7); i++) {
-		u64 next, from;
+		u64 next, from, rip;
 
 		if (!read_safely(rbp, &next) || !read_safely(rbp + 8, &from)) {
 			kprintf("  (no memory at %016lx)", rbp);
@@ -92,6 +94,9 @@ static void print_frames(u64 rbp)
 		if (!from)
 			return;
 		print_address(from, 1);
+		if (from == (u64)trap_return &&
+		    read_safely(rbp + 16 + offsetof(struct trap_frame, rip), &rip))
+			print_address(rip, 0);
 		if (next <= rbp)
 			return;
 		rbp = next;

@@ -52,5 +52,8 @@ void nmi_set_handler(void (*handler)(struct trap_frame *frame));
 /* The end of an exception that nobody expected: reports and stops the machine (panic.c). */
 void noreturn_fn panic_trap(const struct trap_frame *frame);
 
+/* Where trap_dispatch() returns to; the trap frame lies just above that return address. */
+extern const u8 trap_return[];
+
 /* Called by trap_entry.S alone. */
 void trap_dispatch(struct trap_frame *frame);

@@ -54,6 +54,8 @@ trap_common:
 	cld
 	movq	%rsp, %rdi
 	call	trap_dispatch
+	.globl	trap_return
+trap_return:
 	popq	%r15
 	popq	%r14
 	popq	%r13
