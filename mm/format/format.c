@@ -168,55 +168,6 @@ static void compile_misconfigurations(struct page_format *f)
 	f->bad_types = 1u << 2 | 1u << 3 | 1u << 7;
 }
 
-void fmt_compile(struct page_format *f, u32 mode)
-{
-	const struct fmt_layout *l;
-
-	assert((mode & FMT_KIND) < NR_FMT_KINDS);
-	l = &fmt_layouts[mode & FMT_KIND];
-	memset(f, 0, sizeof(*f));
-	f->mode = mode;
-	f->levels = l->levels;
-	f->entry_bytes = l->entry_bytes;
-	f->index_bits = l->index_bits;
-	f->input_bits = l->input_bits;
-	f->bare_level = l->bare_level;
-	f->ept = l->ept;
-	f->nested = l->ept || (mode & FMT_NPT);
-	f->canonical = l->canonical && !f->nested;
-	f->reports_fetch = l->ept || (mode & (FMT_NX | FMT_SMEP));
-	if (l->levels)
-		f->root = BITS(MIN(maxphyaddr(mode), l->root_end) - 1, l->root_shift);
-	for (unsigned level = 1; level <= l->levels; level++) {
-		compile_kind(f, l, false, level);
-		compile_kind(f, l, true, level);
-	}
-	compile_permissions(f);
-	if (f->ept)
-		compile_misconfigurations(f);
-}
-
-bool fmt_is_misconfigured(const struct page_format *f, u64 entry, bool leaf, unsigned level)
-{
-	unsigned type = entry >> EPT_TYPE_SHIFT & 7;
-
-	if (leaf && (f->bad_types >> type & 1))
-		return true;
-	return f->bad_grants >> fmt_rights(f, entry, level) & 1;
-}
-
-unsigned fmt_rights(const struct page_format *f, u64 entry, unsigned level)
-{
-	unsigned rights = 0;
-
-	if (level == f->bare_level)
-		return FMT_EVERY_RIGHT;
-	entry ^= f->inverted;
-	for (unsigned n = 0; n < ARRAY_SIZE(f->grant); n++)
-		rights |= (unsigned)((entry & f->grant[n]) == f->grant[n]) << n;
-	return rights;
-}
-
 static unsigned narrow_ept(const struct page_format *f, unsigned rights)
 {
 	unsigned execute = rights & (RIGHT_XS | RIGHT_XU);
@@ -244,7 +195,7 @@ static unsigned narrow_ordinary(const struct page_format *f, unsigned rights)
 	return rights & (confers | RIGHT_R | RIGHT_W | RIGHT_U);
 }
 
-unsigned fmt_narrow(const struct page_format *f, unsigned rights)
+static unsigned narrow(const struct page_format *f, unsigned rights)
 {
 	if (f->ept)
 		return narrow_ept(f, rights);
@@ -256,11 +207,70 @@ static u64 grant_bits(const struct page_format *f, unsigned rights)
 {
 	u64 bits = 0;
 
-	rights = fmt_narrow(f, rights);
+	rights = narrow(f, rights);
 	for (unsigned n = 0; n < ARRAY_SIZE(f->grant); n++)
 		if (rights & 1u << n)
 			bits |= f->grant[n];
 	return fmt_is_present(f, bits) ? bits ^ f->inverted : 0;
+}
+
+/* What can be granted, and how, for each combination of rights. */
+static void compile_grants(struct page_format *f)
+{
+	for (unsigned rights = 0; rights < FMT_RIGHTS; rights++) {
+		f->narrow[rights] = (u8)narrow(f, rights);
+		f->grant_bits[rights] = grant_bits(f, rights);
+	}
+}
+
+void fmt_compile(struct page_format *f, u32 mode)
+{
+	const struct fmt_layout *l;
+
+	assert((mode & FMT_KIND) < NR_FMT_KINDS);
+	l = &fmt_layouts[mode & FMT_KIND];
+	memset(f, 0, sizeof(*f));
+	f->mode = mode;
+	f->levels = l->levels;
+	f->entry_bytes = l->entry_bytes;
+	f->index_bits = l->index_bits;
+	f->input_bits = l->input_bits;
+	f->bare_level = l->bare_level;
+	f->ept = l->ept;
+	f->nested = l->ept || (mode & FMT_NPT);
+	f->canonical = l->canonical && !f->nested;
+	f->reports_fetch = l->ept || (mode & (FMT_NX | FMT_SMEP));
+	if (l->levels)
+		f->root = BITS(MIN(maxphyaddr(mode), l->root_end) - 1, l->root_shift);
+	for (unsigned level = 1; level <= l->levels; level++) {
+		compile_kind(f, l, false, level);
+		compile_kind(f, l, true, level);
+	}
+	compile_permissions(f);
+	compile_grants(f);
+	if (f->ept)
+		compile_misconfigurations(f);
+}
+
+bool fmt_is_misconfigured(const struct page_format *f, u64 entry, bool leaf, unsigned level)
+{
+	unsigned type = entry >> EPT_TYPE_SHIFT & 7;
+
+	if (leaf && (f->bad_types >> type & 1))
+		return true;
+	return f->bad_grants >> fmt_rights(f, entry, level) & 1;
+}
+
+unsigned fmt_rights(const struct page_format *f, u64 entry, unsigned level)
+{
+	unsigned rights = 0;
+
+	if (level == f->bare_level)
+		return FMT_EVERY_RIGHT;
+	entry ^= f->inverted;
+	for (unsigned n = 0; n < ARRAY_SIZE(f->grant); n++)
+		rights |= (unsigned)((entry & f->grant[n]) == f->grant[n]) << n;
+	return rights;
 }
 
 static u64 type_bits(const struct page_format *f, unsigned type)
@@ -275,7 +285,7 @@ static u64 type_bits(const struct page_format *f, unsigned type)
 u64 fmt_make_leaf(const struct page_format *f, unsigned level, u64 address, unsigned rights,
 		  unsigned type)
 {
-	u64 bits = grant_bits(f, rights);
+	u64 bits = f->grant_bits[rights & FMT_EVERY_RIGHT];
 
 	if (!bits)
 		return 0;
@@ -287,7 +297,7 @@ u64 fmt_make_leaf(const struct page_format *f, unsigned level, u64 address, unsi
 
 u64 fmt_make_table(const struct page_format *f, unsigned level, u64 address, unsigned rights)
 {
-	u64 bits = level == f->bare_level ? f->present : grant_bits(f, rights);
+	u64 bits = level == f->bare_level ? f->present : f->grant_bits[rights & FMT_EVERY_RIGHT];
 
 	if (!bits)
 		return 0;

@@ -77,6 +77,8 @@ struct page_format {
 	u64 present;		/* any of these bits: the entry is present */
 	u64 inverted;		/* bits that grant when they are 0 */
 	u64 grant[5];		/* right 1 << n needs all of these bits (after inversion) */
+	u64 grant_bits[FMT_RIGHTS];	/* of an entry made with these rights; 0: none can be */
+	u8 narrow[FMT_RIGHTS];	/* what such an entry really grants */
 	u64 accessed, dirty;	/* dirty: leaves only; 0 if there is none */
 	u64 pkey;
 	u64 address_high;	/* of a 4 MiB leaf: bits 32 and up of its address */
@@ -204,7 +206,10 @@ static inline bool fmt_key_denies(const struct page_format *f, unsigned rights, 
 /* What an entry made with `rights` will really grant: the most that the format can express
  * without granting more than was asked (but execution, where there is no NX). Nested formats
  * always add RIGHT_U. */
-unsigned fmt_narrow(const struct page_format *f, unsigned rights);
+static inline unsigned fmt_narrow(const struct page_format *f, unsigned rights)
+{
+	return f->narrow[rights & FMT_EVERY_RIGHT];
+}
 
 /* A leaf at a level for which fmt_has_leaf(), its accessed and dirty flags set. `type` is
  * MEMORY_*; ordinary formats, which have the PAT's reset value in mind, turn WC and WP into UC.

@@ -210,14 +210,30 @@ static enum mmu_result stalled(struct mmu *mmu, u64 gfn)
 	return MMU_RETRY;
 }
 
+/*
+ * The page that may have the leaf's entry in it, from which build() goes down: the most recent one
+ * or the root. A live page below a direct root hangs where its gfn and its role say, by links that
+ * are all there: else it would have been retired.
+ */
+static struct mmu_page *start_page(const struct mmu *mmu, u64 gpa, unsigned target)
+{
+	struct mmu_page *page = mmu->recent;
+	unsigned shift = fmt_shift(mmu->host, target) + mmu->host->index_bits - PAGE_SHIFT;
+
+	if (page && page->state == MMU_PAGE_LIVE && page->role.word == mmu->recent_role.word &&
+	    page->role.level == target && page->gfn >> shift == gpa >> PAGE_SHIFT >> shift)
+		return page;
+	return mmu->root;
+}
+
 /* Makes the tables say what the slot says. The slot grants the access, pages for every level are
  * reserved. */
 static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, unsigned access,
 			     struct mmu_fault_info *info)
 {
 	const struct page_format *host = mmu->host;
-	struct mmu_page *page = mmu->root;
 	unsigned target = leaf_level(host, mmu->vm->max_leaf, slot, info->gpa.v);
+	struct mmu_page *page = start_page(mmu, info->gpa.v, target);
 
 	for (;;) {
 		unsigned level = page->role.level;
@@ -245,6 +261,8 @@ static enum mmu_result build(struct mmu *mmu, const struct memory_slot *slot, un
 			mmu_set_entry(mmu->vm, page, index,
 				      make_leaf(host, slot, info->gpa.v, level));
 			mmu->count.built++;
+			mmu->recent = page;
+			mmu->recent_role = page->role;
 			return MMU_RETRY;
 		}
 		page = add_table(mmu->vm, page, index);

@@ -120,6 +120,10 @@ struct mmu {
 	struct pagewalk *source;	/* NULL: direct */
 	union mmu_role root_role;
 	struct mmu_page *root;		/* NULL: not made yet */
+	/* Where the last leaf was built: the next one often goes beside it. It may be free by now,
+	 * or of another use: it counts only if it is live and its key is the one looked for. */
+	struct mmu_page *recent;
+	union mmu_role recent_role;
 	unsigned stalled;		/* faults in a row that changed nothing, or dropped all tables */
 	u64 spurious_gfn;		/* of the last one that changed nothing */
 	struct {
