@@ -69,6 +69,17 @@ static void inject(struct vcpu *v, const struct event *e)
 	v->backend->inject(v, &bare);
 }
 
+/*
+ * A fault's frame has RF set, so that an instruction breakpoint at RIP does not come again when the
+ * handler returns; injection pushes RFLAGS as they are (SDM vol. 3B, "Instruction-Breakpoint Exception
+ * Condition"). #DB decides for itself, and BP, OF are traps, DF and MC aborts.
+ */
+static bool sets_rf(const struct event *e)
+{
+	return e->type == EVENT_EXCEPTION && e->vector != EXC_DB && e->vector != EXC_BP &&
+	       e->vector != EXC_OF && e->vector != EXC_DF && e->vector != EXC_MC;
+}
+
 /* Where CR2 and DR6 get the event's payload: at its delivery, not before. */
 static void deliver(struct vcpu *v, const struct event *e)
 {
@@ -93,6 +104,10 @@ static void deliver(struct vcpu *v, const struct event *e)
 	if (c->block.sti || c->block.mov_ss) {		/* delivery ends the shadow */
 		c->block.sti = c->block.mov_ss = false;
 		ctx_dirty(v, CTX_BLOCK);
+	}
+	if (sets_rf(e)) {
+		c->rflags |= RFLAGS_RF;
+		ctx_dirty(v, CTX_FLAGS);
 	}
 	inject(v, e);
 }

@@ -455,6 +455,33 @@ static void test_second_nmi_waits_for_iret(void **state)
 }
 
 /* SDM vol. 3A, "Handling Multiple NMIs": while one is handled, one is remembered and no more. */
+/* SDM vol. 3A, "Exception Classifications", and vol. 3B, "Instruction-Breakpoint Exception
+ * Condition": RF is set in the frame of a fault, not in that of a trap, an abort or an interrupt. */
+static void test_faults_set_rf(void **state)
+{
+	static const u32 faults = BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(10) | BIT(11) | BIT(12) |
+				  BIT(13) | BIT(14) | BIT(16) | BIT(17) | BIT(19);
+
+	for (u8 vector = 0; vector < 20; vector++) {
+		if (vector == EXC_NMI || vector == 9 || vector == 15)
+			continue;
+		round_trip(0x1000);
+		v->cur->rflags = RFLAGS_FIXED;
+		ctx_dirty(v, CTX_FLAGS);
+		events_raise(v, vector);
+		prepare();
+		fake_enter();
+		assert_int_equal(!!(block.rflags & RFLAGS_RF), faults >> vector & 1);
+	}
+	round_trip(0x1000);
+	v->cur->rflags = RFLAGS_FIXED;
+	ctx_dirty(v, CTX_FLAGS);
+	v->nmi_pending = 1;
+	prepare();
+	fake_enter();
+	assert_false(block.rflags & RFLAGS_RF);
+}
+
 static void test_one_nmi_is_remembered(void **state)
 {
 	v->nmi_pending = 1;
@@ -717,6 +744,7 @@ int main(void)
 		TEST(test_nmi_ignores_if_and_sti),
 		TEST(test_nmi_waits_for_mov_ss),
 		TEST(test_second_nmi_waits_for_iret),
+		TEST(test_faults_set_rf),
 		TEST(test_one_nmi_is_remembered),
 		TEST(test_iret_without_nmi_waiting),
 		TEST(test_interrupt_before_iret),
