@@ -55,7 +55,7 @@ static struct config config;
 static struct guest guests[BOOT_MAX_MODULES];
 static bool input_paused;	/* the guest has no room for more input: COM1 doesn't interrupt */
 static const struct vcpu_backend *backend;
-static bool wants_report, wants_host_check;
+static bool wants_report, wants_host_check, wants_alloc_test;
 static enum forced_crash crash_at_input;
 static u64 modules_kept;	/* bytes of the boot loader's files that were not given back */
 
@@ -479,6 +479,28 @@ static void print_capabilities(void)
 		c->dr7_clear ? " dr7-clear" : "");
 }
 
+/* Makes the guest once for each allocation that this takes, with that one failing, and takes it
+ * apart again: says how many there were, and how much memory was lost (none, ever). */
+static void fail_each_allocation(struct guest *g, const struct boot_info *boot, unsigned cpu,
+				 bool sole)
+{
+	u64 free = frames_available(&host_frames);
+	unsigned n = 0, refused = 0;
+	bool has_failed;
+
+	do {
+		frames_fail(&host_frames, ++n);
+		refused += !create(g, boot, cpu, sole);
+		has_failed = !frames_fail(&host_frames, 0);
+		release(g);
+		g->fault[0] = 0;
+		g->clearing = 0;
+	} while (has_failed);
+	kprintf("guest %s: %u allocations failed in turn, %u times it was refused, %lld bytes lost",
+		g->config->name, n - 1, refused,
+		(long long)(free - frames_available(&host_frames)));
+}
+
 static unsigned create_all(const struct boot_info *boot)
 {
 	unsigned cpu = 0;
@@ -488,6 +510,8 @@ static unsigned create_all(const struct boot_info *boot)
 		struct guest *g = &guests[i];
 
 		g->config = &config.guest[i];
+		if (wants_alloc_test && !g->config->fault[0])
+			fail_each_allocation(g, boot, cpu, sole);
 		if (g->config->fault[0])
 			refuse(g, "%s", g->config->fault);
 		else if (create(g, boot, cpu, sole))
@@ -541,6 +565,11 @@ static void run_all(void)
 	for (unsigned i = 0; i < config.nr_guests; i++)
 		while (guests[i].vm && __atomic_load_n(&guests[i].vm->nr_running, __ATOMIC_ACQUIRE))
 			cpu_wait_for_irq();
+}
+
+void guests_fail_allocations(void)
+{
+	wants_alloc_test = true;
 }
 
 void guests_crash_at_input(enum forced_crash how)

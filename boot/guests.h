@@ -10,6 +10,10 @@
  * a sentence that says why this machine can't run guests at all. */
 const char *must_check guests_run(const struct boot_info *boot, bool report_exits, bool compare_host);
 
+/* For the option fail-alloc: each guest is made with each of its allocations failing first, and it is
+ * said what was lost. To be called before guests_run(). */
+void guests_fail_allocations(void);
+
 /* For the option crash-at=input: the first key typed while a guest runs crashes the CPU that takes
  * it (the one that booted), in the way given. To be called before guests_run(). */
 void guests_crash_at_input(enum forced_crash how);

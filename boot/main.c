@@ -91,6 +91,8 @@ static void run_guests(void)
 {
 	const char *why;
 
+	if (options.fail_alloc)
+		guests_fail_allocations();
 	if (options.crash_at == CRASH_AT_INPUT)
 		guests_crash_at_input(options.crash);
 	why = guests_run(&boot_info, options.report_exits, options.check_host);

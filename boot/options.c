@@ -28,6 +28,8 @@ static const struct option table[] = {
 	  "when a guest has ended, print its exits by kind and what they cost" },
 	{ "check-host", { 0 }, offsetof(struct options, check_host),
 	  "when a guest has ended, say whether the host's MSRs are as before" },
+	{ "fail-alloc", { 0 }, offsetof(struct options, fail_alloc),
+	  "make each guest with each of its allocations failing first, and say what was lost" },
 	{ "crash", { "none", "pf", "ud", "gp", "df", "nmi", "assert", "stack" },
 	  offsetof(struct options, crash), "crash in this way, to see the report" },
 	{ "crash-at", { "boot", "input" }, offsetof(struct options, crash_at),

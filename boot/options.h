@@ -16,6 +16,7 @@ struct options {
 	bool stay_at_end;	/* else the machine is powered off when all guests have ended */
 	bool report_exits;	/* print each guest's exits by kind when it has ended */
 	bool check_host;	/* compare the host's MSRs with what they were before the guest */
+	bool fail_alloc;	/* make each guest with each of its allocations failing first */
 	u8 crash;		/* enum forced_crash */
 	u8 crash_at;		/* enum crash_moment */
 };

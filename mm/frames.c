@@ -186,6 +186,22 @@ static bool fits(const struct frames *f, unsigned i, u64 size, u64 align, u64 li
 	return start >= f->free[i].base && start < end && end - start >= size;
 }
 
+u64 frames_fail(struct frames *f, u64 n)
+{
+	u64 before;
+
+	spin_lock(&f->lock);
+	before = f->fail_in;
+	f->fail_in = n;
+	spin_unlock(&f->lock);
+	return before;
+}
+
+static bool is_to_fail(struct frames *f)
+{
+	return f->fail_in && !--f->fail_in;
+}
+
 hpa_t frames_alloc(struct frames *f, u64 count, u64 align, u64 limit)
 {
 	u64 size = count * PAGE_SIZE, at;
@@ -195,7 +211,7 @@ hpa_t frames_alloc(struct frames *f, u64 count, u64 align, u64 limit)
 	if (!count || count > ~0ull / PAGE_SIZE)
 		return found;
 	spin_lock(&f->lock);
-	for (unsigned i = 0; i < f->nr; i++) {
+	for (unsigned i = is_to_fail(f) ? f->nr : 0; i < f->nr; i++) {
 		if (!fits(f, i, size, align, limit, &at))
 			continue;
 		if (!cut_range(f, i, at, at + size))

@@ -17,6 +17,7 @@ struct frames {
 	struct { u64 base, size; } free[FRAMES_MAX_RANGES];	/* sorted, disjoint, whole pages */
 	u64 parked;		/* hpa of the first run that found no row; it links the next */
 	u64 parked_bytes;
+	u64 fail_in;		/* frames_fail() */
 };
 
 /* Empties `f`. `virt_offset` is what turns an hpa into a pointer. */
@@ -37,6 +38,10 @@ bool must_check frames_reserve(struct frames *f, hpa_t base, u64 size);
  * page) and the last ending at or below `limit` (0: no limit). The lowest that fit. Not zeroed.
  * HPA(0): there are none. */
 hpa_t must_check frames_alloc(struct frames *f, u64 count, u64 align, u64 limit);
+
+/* For tests: the n-th frames_alloc() from now fails, whatever there is; 0: none. Returns how many
+ * were still to come until the failure asked for before; 0: it has happened, or none was asked. */
+u64 frames_fail(struct frames *f, u64 n);
 
 /* Gives back `count` frames from `base` that were allocated (all, or a part of what one call gave).
  * Never fails: where the table has no row, the run waits in a list that lies in the free frames

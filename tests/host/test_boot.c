@@ -332,8 +332,8 @@ static void test_wrong_options(void **state)
 		"x", "helpme", "hel", "help=yes", "crash", "crash=", "crash=p", "crash=pff", "=", "=x",
 		"on-panic", "on-panic=stay", "help /boot/plinth",
 	};
-	static const char *const known[] = { "help", "report-exits", "check-host", "on-panic", "at-end", "crash",
-						"crash-at" };
+	static const char *const known[] = { "help", "report-exits", "check-host", "fail-alloc", "on-panic",
+						"at-end", "crash", "crash-at" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
 		complaint[0] = 0;

@@ -310,6 +310,28 @@ static void test_random_against_bitmap(void **state)
 	check_table();
 }
 
+/* The n-th from now fails and changes nothing; those before and behind it don't. */
+static void test_fail(void **state)
+{
+	u64 available;
+
+	assert_true(frames_add(&frames, HPA(FIRST * PAGE_SIZE), ARENA_FRAMES * PAGE_SIZE));
+	for (unsigned n = 1; n <= 5; n++) {
+		assert_int_equal(frames_fail(&frames, n), 0);
+		for (unsigned i = 1; i <= 6; i++) {
+			available = frames_available(&frames);
+			assert_int_equal(frames_alloc(&frames, 2, PAGE_SIZE, 0).v != 0, i != n);
+			assert_int_equal(frames_available(&frames),
+					 available - (i != n ? 2 * PAGE_SIZE : 0));
+		}
+	}
+	assert_int_equal(frames_fail(&frames, 3), 0);
+	assert_int_not_equal(frames_alloc(&frames, 1, PAGE_SIZE, 0).v, 0);
+	assert_int_equal(frames_fail(&frames, 0), 2);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_not_equal(frames_alloc(&frames, 1, PAGE_SIZE, 0).v, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alloc_from_full_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_never_loses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_alloc_unparks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_random_against_bitmap, set_up, tear_down),
 	};
 

@@ -89,6 +89,26 @@ def test_others_still_run(run, files):
     assert result.says("guest good: ended: debug exit"), result
 
 
+def test_each_allocation_fails(run, files, figure):
+    """fail-alloc: no allocation in the making of a guest takes anything down or loses a byte. Its
+    memory is one, its VM another, each vCPU has four (itself; the block, its VMCB, its MSR map)."""
+    result = run("--hv", "fail-alloc", "--cpus", "5", "--guest", f"{BOOT},mem=64M,cpus=3,name=a",
+                 "--guest", debian("mem=128M,name=b"), "--guest", f"kernel={files / 'text'},name=c",
+                 "--expect", "guest a: ended: debug exit 0x00", timeout=60)
+    wanted, total = {"a": 14, "b": 6, "c": 6}, 0
+    for name, least in wanted.items():
+        line = next((re.search(rf"guest {name}: (\d+) allocations failed in turn, (\d+) times it "
+                               r"was refused, (-?\d+) bytes lost", own) for own in result.own
+                     if f"guest {name}: " in own and "in turn" in own), None)
+        assert line, (name, result)
+        failed, refused, lost = map(int, line.groups())
+        assert failed >= least and refused >= least - 1 and lost == 0, (name, line.group(0))
+        total += failed
+    assert result.status == 0, result
+    figure("R9", f"{total} allocations of 3 guests failed in turn: 0 crashes, 0 bytes lost; of the "
+           "mmu: test_mmu")
+
+
 def test_too_many_guests(run):
     """Each virtual CPU has a host CPU of its own: where none is left, the guest is refused."""
     result = run("--cpus", "1", "--guest", f"{BOOT},name=first", "--guest", f"{BOOT},name=second",
