@@ -22,6 +22,13 @@ def tap_points():
     return f"{len(read)} kernels, {points} points, {differ} listed differences", version, date
 
 
+def single_fetch():
+    read = [figures.read(name) for name in ("R16-walks", "R16-emulator")]
+    if None in read:
+        return None
+    return "; ".join(text for text, _, _ in read), *read[0][1:]
+
+
 def panic_sites():
     return f"{figures.lines_of('tests/panic-sites')} places that panic, each with its reason", \
         figures.version(), "now"
@@ -45,7 +52,7 @@ ROWS = [
     ("R14", "no state leaks between guests over 1 000 switches",
      NOT_YET + "guests don't share a CPU", ""),
     ("R15", "the same kernels print the same bare and under Plinth", tap_points, "make test"),
-    ("R16", "each guest word is read once an operation", "R16", "make test"),
+    ("R16", "each guest word is read once an operation", single_fetch, "make test"),
 ]
 
 

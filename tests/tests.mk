@@ -27,6 +27,7 @@ $(filter-out %/test_forms,$(HOST_TESTS)): $(HOST_BUILD)/test_%: $(HOST_BUILD)/te
 # What one test needs beside its own file: helpers (rooms' rules as for libplinth.a), and libraries.
 host_parts = $(1:%=$(HOST_BUILD)/tests/host/%.o)
 HOST_PARTS_test_emulate := $(call host_parts,machine)
+HOST_PARTS_test_single_fetch := $(call host_parts,machine)
 HOST_PARTS_test_form_table := $(call host_parts,machine forms cases)
 HOST_LIBS_test_form_table := -lcapstone
 HOST_LIBS_test_control := -lunicorn
@@ -34,6 +35,7 @@ HOST_LIBS_test_interpret := -lunicorn
 HOST_LIBS_test_decode := -lcapstone
 $(HOST_BUILD)/test_emulate: $(HOST_PARTS_test_emulate)
 $(HOST_BUILD)/test_form_table: $(HOST_PARTS_test_form_table)
+$(HOST_BUILD)/test_single_fetch: $(HOST_PARTS_test_single_fetch)
 
 # Millions of instructions: optimised, and without ASan, which test_emulate has over the same code.
 FAST_BUILD  := $(HOST_BUILD)/fast

@@ -31,6 +31,7 @@ static struct { gpa_t at; unsigned bytes; } read_log[400];
 static struct { u8 *at; unsigned bytes; u64 old, new; } write_log[100];
 static unsigned nr_writes;
 static void (*before_exchange)(void);
+static void (*after_read)(void *ctx, u8 *at, unsigned bytes);
 
 static u8 *memory_at(u64 at)
 {
@@ -79,6 +80,8 @@ static bool op_read(void *ctx, gpa_t at, unsigned bytes, u64 *value)
 	if (is_hole(at.v))
 		return false;
 	*value = load(memory_at(at.v), bytes);
+	if (after_read)
+		after_read(ctx, memory_at(at.v), bytes);
 	return true;
 }
 
@@ -126,6 +129,7 @@ static void forget_logs(void)
 {
 	reads = exchanges = lose_at = nr_writes = 0;
 	before_exchange = NULL;
+	after_read = NULL;
 }
 
 /* --- The oracle --- */
