@@ -3,6 +3,15 @@
 # file, because QEMU's -kernel takes no other), from every source of these rooms.
 HV_ROOMS := boot arch/x86 arch/x86/svm vcpu console $(PURE_ROOMS)
 HV_BUILD := $(BUILD)/hv
+HV_IMAGE := $(BUILD)/plinth.elf
+
+# `make CHECKS=1 hypervisor`: build/plinth-checks.elf, which checks the order of its locks.
+ifdef CHECKS
+HV_ROOMS  += lib/checks arch/x86/checks
+HV_BUILD  := $(BUILD)/hv-checks
+HV_IMAGE  := $(BUILD)/plinth-checks.elf
+HV_CHECKS := -DLOCK_CHECKS
+endif
 
 # On an x86-64 machine the plain names do as well as the prefixed ones.
 ifeq ($(shell command -v $(CC) 2>/dev/null),)
@@ -18,14 +27,14 @@ HV_CFLAGS  := -std=gnu11 -ffreestanding -nostdlib -fno-pic -fno-pie -mcmodel=ker
               -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
               -mno-omit-leaf-frame-pointer -fno-optimize-sibling-calls -fcf-protection=none \
               -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks \
-              -ffunction-sections -fdata-sections -O2 -g $(WARNINGS) -I.
+              -ffunction-sections -fdata-sections -O2 -g $(WARNINGS) -I. $(HV_CHECKS)
 HV_LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=sha1 --gc-sections
 
 HV_SOURCES := $(foreach r,$(HV_ROOMS),$(wildcard $(r)/*.c $(r)/*.S))
 HV_OBJS    := $(patsubst %,$(HV_BUILD)/%.o,$(basename $(HV_SOURCES))) \
               $(HV_BUILD)/font.o $(HV_BUILD)/version.o
 
-hypervisor: $(BUILD)/plinth.elf $(BUILD)/plinth.elf32
+hypervisor: $(HV_IMAGE) $(HV_IMAGE)32
 
 $(HV_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -66,7 +75,7 @@ $(HV_BUILD)/version.c: FORCE
 
 # Two links: the table of symbols, made from the first, lies behind everything else in the second. That
 # no address has moved is checked.
-$(BUILD)/plinth.elf: $(HV_OBJS) linker.ld tools/mksymbols.py
+$(HV_IMAGE): $(HV_OBJS) linker.ld tools/mksymbols.py
 	@echo "  LD      $@"
 	@$(LD) $(HV_LDFLAGS) -T linker.ld -o $(HV_BUILD)/pass1.elf $(HV_OBJS)
 	@$(NM) -n $(HV_BUILD)/pass1.elf | python3 tools/mksymbols.py >$(HV_BUILD)/symbols.S
@@ -76,7 +85,7 @@ $(BUILD)/plinth.elf: $(HV_OBJS) linker.ld tools/mksymbols.py
 		{ echo "$@: addresses moved between the two links" >&2; exit 1; }
 	@mv $@.new $@
 
-$(BUILD)/plinth.elf32: $(BUILD)/plinth.elf
+$(HV_IMAGE)32: $(HV_IMAGE)
 	@$(OBJCOPY) --strip-all -O elf32-i386 $< $@
 
 $(HV_OBJS): boot/build.mk

@@ -13,7 +13,7 @@ static struct {
 	struct spinlock lock;
 	bool in_line;		/* the cursor stands behind an unfinished line */
 	const struct console_line *shown;	/* of this guest, or of nobody in particular */
-} console;
+} console = { .lock = { .rank = RANK_CONSOLE } };
 
 static const char prefix[] = "plinth: ";
 
@@ -114,6 +114,11 @@ static void flush_guest_line(struct console_line *line)
 	line->used = line->shown = 0;
 }
 
+void console_line_init(struct console_line *line, const char *name)
+{
+	*line = (struct console_line){ .lock = SPINLOCK(RANK_LINE), .name = name };
+}
+
 static void write_named(struct console_line *line, const u8 *bytes, size_t n)
 {
 	spin_lock(&line->lock);
@@ -183,5 +188,6 @@ bool console_rx_interrupt(bool on)
 
 void console_break_lock(void)
 {
+	lock_order_off();
 	spin_unlock(&console.lock);
 }

@@ -31,7 +31,7 @@ printf_like(1, 2) void kprintf(const char *format, ...);
 
 #define CONSOLE_LINE_SIZE 256	/* longer lines of a guest are broken */
 
-/* The line that a guest is writing: who runs the guest keeps it, zeroed at first but for the name.
+/* The line that a guest is writing: who runs the guest keeps it.
  * Its lock comes before the console's, which a byte alone doesn't take: other guests may be
  * printing. */
 struct console_line {
@@ -41,6 +41,9 @@ struct console_line {
 	unsigned shown;		/* so many bytes of it have gone out */
 	char text[CONSOLE_LINE_SIZE];
 };
+
+/* An empty line. */
+void console_line_init(struct console_line *line, const char *name);
 
 /*
  * Bytes that a guest wrote. The only guest's go out at once, as they are. Those of one with a name

@@ -171,7 +171,7 @@ void board_init(struct board *board, const struct board_config *config)
 	u64 now = config->now;
 
 	assert(config->nr_vcpus >= 1 && config->nr_vcpus <= BOARD_MAX_VCPUS);
-	board->lock = (struct spinlock){ 0 };
+	board->lock = SPINLOCK(RANK_BOARD);
 	board->nr_vcpus = config->nr_vcpus;
 	board->ops = config->ops;
 	board->ctx = config->ctx;

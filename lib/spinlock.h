@@ -10,13 +10,19 @@
 #pragma once
 
 #include "include/types.h"
+#include "lib/lock_order.h"
 
 struct spinlock {
 	u32 held;
+	u32 rank;	/* enum lock_rank */
 };
+
+/* What every lock begins as. */
+#define SPINLOCK(its_rank) ((struct spinlock){ .rank = (its_rank) })
 
 static inline void spin_lock(struct spinlock *lock)
 {
+	lock_order_take(lock->rank);
 	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
 		while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
 			__builtin_ia32_pause();
@@ -25,4 +31,5 @@ static inline void spin_lock(struct spinlock *lock)
 static inline void spin_unlock(struct spinlock *lock)
 {
 	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+	lock_order_leave(lock->rank);
 }

@@ -128,7 +128,7 @@ static void park(struct frames *f, u64 base, u64 size)
 
 void frames_init(struct frames *f, u64 virt_offset)
 {
-	f->lock = (struct spinlock){ 0 };
+	f->lock = SPINLOCK(RANK_FRAMES);
 	f->virt_offset = virt_offset;
 	f->nr = 0;
 	f->parked = 0;

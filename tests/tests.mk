@@ -2,14 +2,14 @@
 # Host tests: the pure rooms compiled unchanged with the host's compiler and sanitizers, one program
 # for each tests/host/test_*.c, linked with all of it and cmocka.
 HOST_CC     ?= gcc
-HOST_CFLAGS := -std=gnu11 -O1 -g -I. -fsanitize=address,undefined -fno-sanitize-recover=all \
+HOST_CFLAGS := -std=gnu11 -O1 -g -I. -DLOCK_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=all \
                -fno-omit-frame-pointer $(WARNINGS)
 HOST_BUILD  := $(BUILD)/host
 comma       := ,
 
 # lib/'s own string and printf would replace the C library's: their test includes the .c under other names.
 HOST_PURE   := $(filter-out lib/string.c lib/printf.c,$(foreach r,$(PURE_ROOMS),$(wildcard $(r)/*.c))) \
-               $(PURE_FILES)
+               $(PURE_FILES) lib/checks/lock_order.c
 HOST_OBJS   := $(HOST_PURE:%.c=$(HOST_BUILD)/%.o) $(HOST_BUILD)/tests/host/support.o
 HOST_TESTS  := $(patsubst tests/host/%.c,$(HOST_BUILD)/%,$(wildcard tests/host/test_*.c))
 
@@ -107,6 +107,7 @@ reliability:
 	@tests/reliability.py
 
 test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS)
+	@$(MAKE) --no-print-directory CHECKS=1 hypervisor
 
 check:
 	@tests/check_floors.py

@@ -58,6 +58,7 @@ void handshake_stop(struct vcpu *v)
 
 void handshake_wait(struct vcpu *v)
 {
+	lock_order_none();
 	STORE(&v->place, PLACE_PARKED);
 	if (!LOAD(&v->requests))
 		handshake_sleep(v);
@@ -134,6 +135,7 @@ void vm_flush(struct vm *vm)
 {
 	u64 wanted = ask_for_flush(vm);
 
+	lock_order_none();
 	while (!is_flushed(vm, wanted))
 		__builtin_ia32_pause();
 	vm_flush_done(vm);
@@ -156,6 +158,7 @@ bool vm_pause(struct vcpu *self)
 	struct vm *vm = self->vm;
 	struct vcpu *nobody = NULL;
 
+	lock_order_none();
 	if (!__atomic_compare_exchange_n(&vm->pauser, &nobody, self, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return false;

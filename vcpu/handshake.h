@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "lib/lock_order.h"
 #include "vcpu/vcpu.h"
 
 struct vm;
@@ -24,6 +25,7 @@ struct vm;
 /* Before an entry, with interrupts off. True: nothing was asked, enter. False: carry out requests. */
 static inline bool must_check handshake_enter(struct vcpu *v)
 {
+	lock_order_none();
 	__atomic_store_n(&v->place, PLACE_GUEST, __ATOMIC_SEQ_CST);
 	if (likely(!__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST)))
 		return true;

@@ -254,7 +254,8 @@ struct vm *vm_create(const struct vm_config *config)
 		return NULL;
 	snprintf(vm->name, sizeof(vm->name), "%s", config->name);
 	vm->backend = config->backend;
-	vm->line.name = config->sole ? NULL : vm->name;
+	console_line_init(&vm->line, config->sole ? NULL : vm->name);
+	vm->input.lock = SPINLOCK(RANK_INPUT);
 	vm->nr_vcpus = config->nr_vcpus;
 	vm->start_tsc = rdtsc();
 	slots_init(&vm->slots);

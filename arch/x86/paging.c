@@ -29,7 +29,7 @@ static const struct section sections[] = {
 };
 
 static struct host_table table;
-static struct spinlock lock;
+static struct spinlock lock = { .rank = RANK_PAGING };
 
 /* Tables stay below 4 GiB: the boot code's direct map, and CR3 in a CPU's first mode, reach no
  * further. */

@@ -70,6 +70,7 @@ u32 fmt_mode_ept(unsigned levels, u32 controls, u32 cpu)
 void fmt_set_init(struct format_set *set)
 {
 	memset(set, 0, sizeof(*set));
+	set->lock = SPINLOCK(RANK_FORMATS);
 }
 
 /* Open addressing. True: `slot` holds the mode. False: nothing does; `slot` is the free one

@@ -48,7 +48,8 @@ void mmu_vm_init(struct mmu_vm *vm, const struct memory_slots *slots, struct fra
 		 unsigned limit, unsigned max_leaf, const struct mmu_ops *ops, void *ctx)
 {
 	assert(max_leaf >= 1 && max_leaf <= FMT_MAX_LEVELS);
-	*vm = (struct mmu_vm){ .slots = slots, .ops = ops, .ctx = ctx, .max_leaf = (u8)max_leaf };
+	*vm = (struct mmu_vm){ .lock = SPINLOCK(RANK_MMU), .slots = slots, .ops = ops, .ctx = ctx,
+			       .max_leaf = (u8)max_leaf };
 	vm->generation = slots->generation;
 	mmu_pool_init(&vm->pool, frames, limit);
 }

@@ -61,7 +61,9 @@ static void assert_out(const char *want)
 	out[0] = 0;
 }
 
-static struct console_line sole, a = { .name = "a" }, b = { .name = "b" };
+static struct console_line sole = { .lock = { .rank = RANK_LINE } },
+			   a = { .lock = { .rank = RANK_LINE }, .name = "a" },
+			   b = { .lock = { .rank = RANK_LINE }, .name = "b" };
 
 static void guest(struct console_line *line, const char *text)
 {
@@ -71,6 +73,7 @@ static void guest(struct console_line *line, const char *text)
 static int reset(void **state)
 {
 	memset(&console, 0, sizeof(console));
+	console.lock = SPINLOCK(RANK_CONSOLE);
 	sole.used = a.used = b.used = used = 0;
 	out[0] = 0;
 	return 0;
@@ -164,9 +167,9 @@ static void test_long_line(void **state)
 /* Who waits for the console waits with whole lines only. */
 static void test_bytes_need_no_console(void **state)
 {
-	spin_lock(&console.lock);
+	console.lock.held = 1;		/* by another CPU */
 	guest(&a, "while another prints");
-	spin_unlock(&console.lock);
+	console.lock.held = 0;
 	assert_out("");
 	guest(&a, "\n");
 	assert_out("[a] while another prints\r\n");

@@ -58,3 +58,13 @@ def test_all_stop(run):
         assert result.says(rf"^  vCPU {i} of guest 1, on CPU {i}: RIP 000000000000fff0, waiting for a "
                            "start-up IPI"), result
     assert result.says("all guests have ended; powering off"), result
+
+
+CHECKS = ("--image", "build/plinth-checks.elf")
+
+
+@pytest.mark.parametrize("guest", ["smp", "ipi"])
+def test_lock_order(run, guest):
+    """An image that checks the order of its locks, with what makes CPUs meet (docs/vcpu.md)."""
+    result = run(*CHECKS, "--guest", f"kernel=build/guests/{guest}.elf,cpus=4", timeout=120)
+    assert result.status == 1, result
