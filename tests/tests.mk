@@ -106,7 +106,14 @@ test-long:
 reliability:
 	@tests/reliability.py
 
-test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS)
+# Programs that run in the Linux guest.
+LINUX_TESTS := $(patsubst tests/linux/%.c,$(BUILD)/linux/%,$(wildcard tests/linux/*.c))
+
+$(BUILD)/linux/%: tests/linux/%.c
+	@mkdir -p $(@D)
+	$(HOST_CC) -std=gnu11 -O1 $(WARNINGS) -static -pthread -o $@ $<
+
+test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS) $(LINUX_TESTS)
 	@$(MAKE) --no-print-directory CHECKS=1 hypervisor
 
 check:

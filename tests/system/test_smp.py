@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Guests with several vCPUs, each on a host CPU of its own."""
+import os
 import re
+import sys
 
 import pytest
 
-from conftest import debian, type_in_shell
+from conftest import ROOT, debian, type_in_shell
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+from rig import cpio                                        # noqa: E402  pylint: disable=wrong-import-position
 
 BOOT = "kernel=build/guests/boot.elf"
+CHECKS = ("--image", "build/plinth-checks.elf")
 
 
 @pytest.mark.parametrize("firmware, media, cpus", [("bios", "kernel", 4), ("uefi", "usb", 2)])
@@ -24,6 +31,36 @@ def test_linux(run, firmware, media, cpus):
     for i in range(cpus):
         assert result.says(rf"guest 1: vCPU {i}: [1-9]\d* exits"), result
     assert result.says("guest 1: ended: powered off"), result
+
+
+@pytest.fixture(name="stress", scope="module")
+def stress_fixture(tmp_path_factory):
+    """An archive beside the initramfs, with /stress (tests/linux/stress.c)."""
+    path = tmp_path_factory.mktemp("stress") / "more"
+    with open(os.path.join(ROOT, "build/linux/stress"), "rb") as program:
+        path.write_bytes(cpio.archive([cpio.file("stress", program.read())]))
+    return path
+
+
+def test_stress(run, stress):
+    """Linux on four CPUs under all that makes them meet: TLB shootdowns, locks, processes, pipes,
+    timers, migration; the image checks the order of its locks."""
+    result = run(*CHECKS, "--guest", debian(f"initrd={stress},mem=512M,cpus=4"),
+                 *type_in_shell("/stress 2", "poweroff -f"), timeout=170)
+    assert result.status == 0 and "\nstress: 7 of 7 parts ok\n" in result.output, result
+
+
+def test_two_stressed_guests(run, stress):
+    """Two of them side by side, with two vCPUs each: nobody waits for the other."""
+    words = []
+    for name in ("left", "right"):
+        words += ["--guest", debian(f"name={name},initrd={stress},mem=256M,cpus=2",
+                                    "console=ttyS0 quiet no_timer_check rdinit=/stress")]
+    result = run(*words, timeout=170)
+    assert result.status == 0, result
+    for name in ("left", "right"):
+        assert f"[{name}] stress: 7 of 7 parts ok" in result.output, result
+        assert result.says(f"guest {name}: ended: powered off"), result
 
 
 def test_two_guests(run):
@@ -58,9 +95,6 @@ def test_all_stop(run):
         assert result.says(rf"^  vCPU {i} of guest 1, on CPU {i}: RIP 000000000000fff0, waiting for a "
                            "start-up IPI"), result
     assert result.says("all guests have ended; powering off"), result
-
-
-CHECKS = ("--image", "build/plinth-checks.elf")
 
 
 @pytest.mark.parametrize("guest", ["smp", "ipi"])
