@@ -21,6 +21,7 @@
 #define W	2	/* what was read may be written back */
 #define ONES	4	/* and 2^64 - 1 may be written */
 #define AMD	8	/* on AMD's CPUs only */
+#define NOT_AMD	32	/* on all others */
 #define RDTSCP	16	/* only with RDTSCP */
 
 struct row {
@@ -37,6 +38,7 @@ static const struct row rows[] = {
 	{ 0x174, 0x176, R | W | ONES },		/* SYSENTER: all ones is a canonical address */
 	{ 0x179, 0x179, R },			/* MCG_CAP */
 	{ 0x17a, 0x17a, R | W },		/* MCG_STATUS */
+	{ 0x1a0, 0x1a0, R | W | NOT_AMD },	/* MISC_ENABLE */
 	{ 0x1d9, 0x1d9, R | W },		/* DEBUGCTL */
 	{ 0x200, 0x20f, R | W },		/* MTRR_PHYSBASE0 to MTRR_PHYSMASK7 */
 	{ 0x250, 0x250, R | W },		/* MTRR_FIX64K_00000 */
@@ -106,7 +108,7 @@ static unsigned may(u32 msr)
 {
 	for (unsigned i = 0; i < COUNT(rows); i++)
 		if (msr >= rows[i].first && msr <= rows[i].last)
-			return (rows[i].may & (AMD | RDTSCP) & ~has) ? 0 : rows[i].may;
+			return (rows[i].may & (AMD | NOT_AMD | RDTSCP) & ~has) ? 0 : rows[i].may;
 	return 0;
 }
 
@@ -286,7 +288,10 @@ static void check_reserved(void)
 	check_frozen("MCG_STATUS", 0x17a, 0, ~7ul);
 	check_frozen("SYSENTER_CS", 0x174, 0, 0);
 	check_frozen("STAR", 0xc0000081, 0, 0);
-	check_frozen("TSC_AUX", 0xc0000103, 0, has & RDTSCP ? ~0xfffffffful : 0);
+	if (has & RDTSCP)
+		check_frozen("TSC_AUX", 0xc0000103, 0, ~0xfffffffful);
+	else
+		skip("reserved bits: TSC_AUX", "not on this CPU");
 }
 
 /* ---- x2APIC ---- */
@@ -371,7 +376,7 @@ static void check_x2apic(void)
 
 void guest_main(u32 magic, u32 info)
 {
-	has = (cpuid(0, 0).ebx == AMD_EBX ? AMD : 0) |
+	has = (cpuid(0, 0).ebx == AMD_EBX ? AMD : NOT_AMD) |
 	      (cpuid(0x80000001, 0).edx >> 27 & 1 ? RDTSCP : 0);
 	check_values();
 	check_boundaries();

@@ -18,7 +18,7 @@ typedef bool msr_reader(struct vcpu *v, u32 index, u64 *value);
 typedef bool msr_writer(struct vcpu *v, u32 index, u64 value);
 
 /* On which CPUs a row exists. */
-enum msr_where { EVERYWHERE, K8_ONLY, RDTSCP_ONLY };
+enum msr_where { EVERYWHERE, K8_ONLY, NOT_K8, RDTSCP_ONLY };
 
 struct msr_row {
 	u32 first, last;
@@ -230,6 +230,21 @@ static bool read_de_cfg(struct vcpu *v, u32 index, u64 *value)
 	return true;
 }
 
+static bool read_misc_enable(struct vcpu *v, u32 index, u64 *value)
+{
+	*value = v->msrs.misc_enable;
+	return true;
+}
+
+/* Fast strings may be switched off; all else that a guest could switch isn't there. */
+static bool write_misc_enable(struct vcpu *v, u32 index, u64 value)
+{
+	if ((value ^ v->msrs.misc_enable) & ~MISC_ENABLE_FAST_STRING)
+		return false;
+	v->msrs.misc_enable = value;
+	return true;
+}
+
 /* Sorted. */
 static const struct msr_row msr_rows[] = {
 	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, read_zero, write_nowhere },
@@ -240,6 +255,7 @@ static const struct msr_row msr_rows[] = {
 	{ MSR_SYSENTER_CS, MSR_SYSENTER_EIP, read_group, write_group, .pass = true },
 	{ MSR_MCG_CAP, MSR_MCG_CAP, read_zero, NULL },	/* no banks */
 	{ MSR_MCG_STATUS, MSR_MCG_STATUS, read_mcg_status, write_mcg_status },
+	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, read_misc_enable, write_misc_enable, NOT_K8 },
 	{ MSR_DEBUGCTL, MSR_DEBUGCTL, read_zero, write_zero },
 	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSMASK7, read_mtrr, write_mtrr },
 	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, read_mtrr, write_mtrr },
@@ -264,6 +280,7 @@ static bool exists(const struct vcpu *v, const struct msr_row *row)
 {
 	switch (row->where) {
 	case K8_ONLY: return v->vm->cpuid.k8;
+	case NOT_K8: return !v->vm->cpuid.k8;
 	case RDTSCP_ONLY: return v->vm->cpuid.ext[1].edx & CPUID_X1D_RDTSCP;
 	default: return true;
 	}
@@ -314,6 +331,8 @@ void msr_state_init(struct msr_state *s)
 	memset(s, 0, sizeof(*s));
 	/* As firmware leaves it: everything write-back. */
 	s->mtrr_def_type = MTRR_DEF_TYPE_E | MEMTYPE_WB;
+	s->misc_enable = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAILABLE |
+			 MISC_ENABLE_PEBS_UNAVAILABLE;
 }
 
 void msr_pass_through(struct vcpu *v)

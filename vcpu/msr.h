@@ -18,6 +18,7 @@ struct msr_state {
 	u64 mtrr_variable[MTRR_VARIABLE * 2];	/* base, mask */
 	u64 mtrr_fixed[MTRR_FIXED];
 	u64 mcg_status;
+	u64 misc_enable;	/* where the guest's CPU has it */
 	u64 unknown_reads, unknown_writes;
 	u32 last_unknown;
 };

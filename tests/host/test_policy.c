@@ -347,7 +347,7 @@ enum { R = 1, W = 2 };
 struct range {
 	u32 first, last;
 	unsigned access;
-	bool k8;
+	bool k8, not_k8;
 };
 
 /* What there is, from the manuals' lists; everything else is #GP(0), both ways. */
@@ -360,6 +360,7 @@ static const struct range present[] = {
 	{ 0x174, 0x176, R | W },	/* SYSENTER */
 	{ 0x179, 0x179, R },		/* MCG_CAP */
 	{ 0x17a, 0x17a, R | W },	/* MCG_STATUS */
+	{ 0x1a0, 0x1a0, R | W, .not_k8 = true },	/* MISC_ENABLE */
 	{ 0x1d9, 0x1d9, R | W },	/* DEBUGCTL */
 	{ 0x200, 0x20f, R | W },	/* MTRRs */
 	{ 0x250, 0x250, R | W }, { 0x258, 0x259, R | W }, { 0x268, 0x26f, R | W },
@@ -379,7 +380,8 @@ static const struct range present[] = {
 static unsigned access_of(u32 index, bool k8)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(present); i++)
-		if (index >= present[i].first && index <= present[i].last && (k8 || !present[i].k8))
+		if (index >= present[i].first && index <= present[i].last &&
+		    !(k8 ? present[i].not_k8 : present[i].k8))
 			return present[i].access;
 	return 0;
 }
@@ -413,6 +415,23 @@ static void check_all_msrs(bool k8)
 	for (unsigned i = 0; i < ARRAY_SIZE(range); i++)
 		for (u32 j = 0; j < 0x2000 && range[i] + j >= range[i]; j++)
 			check_msr(range[i] + j, k8);
+}
+
+/* SDM vol. 4, "IA32_MISC_ENABLE": no BTS, no PEBS; only fast strings can be switched. */
+static void test_misc_enable(void **state)
+{
+	u64 value;
+
+	make_host(false, ~0u);
+	make_policy(1, false);
+	msr_state_init(&v->msrs);
+	assert_true(msr_read(v, 0x1a0, &value));
+	assert_int_equal(value, 0x1801);
+	assert_true(msr_write(v, 0x1a0, 0x1800));
+	assert_true(msr_read(v, 0x1a0, &value));
+	assert_int_equal(value, 0x1800);
+	for (unsigned bit = 1; bit < 64; bit++)
+		assert_false(msr_write(v, 0x1a0, 0x1800 ^ 1ull << bit));
 }
 
 static void test_every_msr(void **state)
@@ -624,7 +643,7 @@ int main(void)
 		POLICY_TEST(test_xsave_places),
 		POLICY_TEST(test_hidden_xsave),
 		POLICY_TEST(test_registers_follow_features),
-		POLICY_TEST(test_every_msr),
+		POLICY_TEST(test_every_msr), POLICY_TEST(test_misc_enable),
 		POLICY_TEST(test_no_rdtscp_no_tsc_aux),
 		POLICY_TEST(test_passed_msrs),
 		POLICY_TEST(test_mtrr_types),
