@@ -11,7 +11,7 @@ GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += devices access walks modes paging57 $(PAGING_32)
 OTHER_GUESTS := boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
 SMP_GUESTS   := smp ipi ipicount
-SMP_GUESTS   += shootdown x2apic atomic
+SMP_GUESTS   += shootdown x2apic atomic ioapic
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
 # Further keys of --guest that a kernel needs, bare and under Plinth.
 GUEST_KEYS   := $(SMP_GUESTS:%=%,cpus=4)
