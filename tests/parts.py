@@ -22,7 +22,7 @@ PARTS = {
                ["system"],
                ("guests/", "vcpu/", "include/")),
     "emulator": ("10 000 random cases of each instruction form",
-                 ["host test_forms CASES=10000"],
+                 ["host test_forms CASES=10000", "host test_control CASES=10000"],
                  ("emulate/", "tests/host/forms.c")),
     "coverage": ("how much of the pure rooms the host tests reach",
                  ["coverage"],

@@ -72,6 +72,7 @@ $(FUZZ_TARGETS): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/lib
 
 # Those that are made of a host test need its library, which fails by ending the program.
 FUZZ_LIBS_fuzz_pagewalk := -lcmocka
+FUZZ_LIBS_fuzz_control := -lcmocka
 FUZZ_LIBS_fuzz_mmu := -lcmocka
 
 # Each for FUZZ_SECONDS, one after the other. One alone, for as long as you like:

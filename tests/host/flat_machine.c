@@ -195,7 +195,7 @@ static enum cpu_mode code_mode(void)
 	return attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
 }
 
-static enum emulate_status run(const void *bytes, unsigned length)
+static inline enum emulate_status run(const void *bytes, unsigned length)
 {
 	before = m;
 	return emulate(&ops, NULL, m.gpr, code_mode(), bytes, length, &result);
