@@ -59,13 +59,14 @@ static enum emulate_status walk_failed(struct vcpu *v, enum walk_status status,
 
 /*
  * Is this the access whose physical address the exit has told? The CPU has then translated and
- * checked it a moment ago. An operand over a page's end comes in two parts, with two offsets.
+ * checked it a moment ago. An operand over a page's end comes in two parts, with two offsets. What
+ * the instruction reads beside its operand (a descriptor) is an implicit access.
  */
 static bool is_translated(const struct vcpu *v, gva_t at, u32 access)
 {
 	const struct exit *x = &v->exit;
 
-	return x->kind == EXIT_STAGE2 && x->stage2.is_operand &&
+	return x->kind == EXIT_STAGE2 && x->stage2.is_operand && !(access & ACCESS_IMPLICIT) &&
 	       !((at.v ^ x->stage2.address) & ~PAGE_MASK) &&
 	       !(access & ~x->stage2.access & ACCESS_WRITE);
 }
