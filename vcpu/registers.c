@@ -372,12 +372,17 @@ static u32 walk_pkru(void *ctx)
 	return cpu_state_pkru();
 }
 
+/* Where nothing is, a table is all ones, as everything that the bus reads there (PCI Local Bus
+ * Specification 3.0, "Master Initiated Termination"). */
 static bool walk_read(void *ctx, gpa_t at, unsigned bytes, u64 *value)
 {
-	const void *p = vm_memory(((struct vcpu *)ctx)->vm, at, bytes, RIGHT_R);
+	struct vm *vm = ((struct vcpu *)ctx)->vm;
+	const void *p = vm_memory(vm, at, bytes, RIGHT_R);
 
-	if (!p)
-		return false;
+	if (!p) {
+		*value = bytes == 8 ? ~0ull : ~0u;
+		return !slots_find(&vm->slots, at);
+	}
 	*value = bytes == 8 ? __atomic_load_n((const u64 *)p, __ATOMIC_RELAXED) :
 			      __atomic_load_n((const u32 *)p, __ATOMIC_RELAXED);
 	return true;

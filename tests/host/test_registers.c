@@ -423,10 +423,14 @@ static void test_walk_memory(void **state)
 	assert_int_equal(value, 0x1122334455667788ull);
 	assert_true(vcpu_walk_ops.read(v, GPA(0x2004), 4, &value));
 	assert_int_equal(value, 0x11223344);
-	assert_false(vcpu_walk_ops.read(v, GPA(FAKE_MEMORY), 8, &value));
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 8, 1, 2), EXCHANGE_LOST);
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(0x2000), 4, 0x55667788, 0xff),
 			 EXCHANGE_DONE);
+	/* where nothing is, ones are read */
+	assert_true(vcpu_walk_ops.read(v, GPA(FAKE_MEMORY), 8, &value));
+	assert_int_equal(value, ~0ull);
+	assert_true(vcpu_walk_ops.read(v, GPA(FAKE_MEMORY), 4, &value));
+	assert_int_equal(value, 0xffffffff);
 	assert_int_equal(vcpu_walk_ops.exchange(v, GPA(FAKE_MEMORY), 8, 1, 2), EXCHANGE_NOT_MEMORY);
 	assert_true(vcpu_walk_ops.read(v, GPA(0x2000), 8, &value));
 	assert_int_equal(value, 0x11223344000000ffull);
