@@ -86,7 +86,7 @@ static void test_init(void **state)
 {
 	used();
 	v->raised.type = v->interrupted.type = v->inject.type = EVENT_EXCEPTION;
-	v->step.on = v->nmi_iret.armed = v->intr_window = v->nmi_window = true;
+	v->step.on = v->intr_window = v->nmi_window = true;
 	fake.injecting = true;
 	fake.intr_window = fake.nmi_window = true;
 	startup_note_init(v);
@@ -115,7 +115,7 @@ static void test_init(void **state)
 	assert_int_equal(fake.apic_inits, 1);
 	/* Nothing of what was under way is left, and old translations are not used. */
 	assert_int_equal(v->raised.type | v->interrupted.type | v->inject.type, EVENT_NONE);
-	assert_false(v->step.on || v->nmi_iret.armed || v->intr_window || v->nmi_window);
+	assert_false(v->step.on || v->intr_window || v->nmi_window);
 	assert_false(fake.injecting || fake.intr_window || fake.nmi_window);
 	assert_true(v->requests & REQUEST_FLUSH);
 	assert_true(v->paging_stale && v->memo.page == MEMO_NONE);
