@@ -142,7 +142,7 @@ struct decoded_insn {
 	u8 mode;		/* enum cpu_mode */
 	struct insn insn;
 };
-#define VCPU_DECODED	8	/* a power of two */
+#define VCPU_DECODED	32	/* a power of two */
 
 struct vcpu {
 	u64 gpr[NR_GPRS];	/* fixed offset 0: the entry code stores here; RSP's slot is not used */
