@@ -10,6 +10,7 @@ PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32)
 TAP_GUESTS   += devices
 TAP_GUESTS   += access walks modes paging57 pku tables $(PAGING_32)
+TAP_GUESTS   += pic
 OTHER_GUESTS := boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
 SMP_GUESTS   := smp ipi ipicount
 SMP_GUESTS   += shootdown x2apic atomic ioapic
