@@ -304,6 +304,18 @@ static u8 group9_op(const struct insn *insn)
 	return insn->rep ? OP_INVALID : insn->opsize ? OP_VMCLEAR : OP_VMPTRLD;
 }
 
+/* 0F AEH without F2H and F3H. */
+static u8 group15_op(const struct insn *insn)
+{
+	unsigned reg = insn->modrm >> 3 & 7;
+
+	if (!insn->is_mem)
+		return reg >= 5 && !insn->opsize ? OP_NOP : OP_OTHER;	/* LFENCE MFENCE SFENCE */
+	if (reg == 7 || (reg == 6 && insn->opsize))
+		return OP_CLFLUSH;	/* CLFLUSHOPT, CLWB */
+	return (reg == 2 || reg == 3) && !insn->opsize ? OP_MXCSR : OP_OTHER;
+}
+
 /* Let the ModRM byte choose within a group. */
 static void resolve_group(const struct insn *insn, struct opcode *row)
 {
@@ -321,8 +333,8 @@ static void resolve_group(const struct insn *insn, struct opcode *row)
 		row->flags = 0;
 	} else if (group == GROUP_9 && (insn->modrm >> 3 & 7) >= 6) {
 		row->op = group9_op(insn);
-	} else if (group == GROUP_15 && insn->is_mem && (insn->modrm >> 3 & 7) == 7 && !insn->rep) {
-		row->op = OP_CLFLUSH;
+	} else if (group == GROUP_15 && !insn->rep) {
+		row->op = group15_op(insn);
 	} else if (group == GROUP_15 && !insn->is_mem && insn->rep == 0xf3 &&
 		   (insn->modrm >> 3 & 7) < 4) {
 		row->op = OP_RDFSBASE + (insn->modrm >> 3 & 7);

@@ -30,6 +30,8 @@ enum emulate_reg {
 	EMULATE_STAR, EMULATE_LSTAR, EMULATE_CSTAR, EMULATE_SFMASK,
 	EMULATE_SYSENTER_CS, EMULATE_SYSENTER_ESP, EMULATE_SYSENTER_EIP,
 	EMULATE_FEATURES,				/* EMULATE_HAS_* */
+	EMULATE_XCR0, EMULATE_FSW,			/* FSW: the x87 status word */
+	EMULATE_MXCSR,					/* may be set, to MXCSR_DEFINED */
 };
 
 /* What CPUID says, where an instruction is #UD by it, or the manuals differ by vendor. */
@@ -53,6 +55,21 @@ struct emulate_action {
 	bool in, string, rep;
 	gva_t linear;		/* strings: of the first element; others: of the memory operand */
 	u64 value;		/* source of MOV to CR or DR, LMSW, LLDT, LTR; result of others */
+};
+
+#define FSW_ES		0x80u		/* an exception waits: #MF */
+#define MXCSR_DEFINED	0xffffu		/* the others give #GP on CPUs without more features */
+
+/*
+ * An x87 instruction with a memory operand, for who carries it out on the guest's registers. It
+ * has been checked that it'll raise no exception (CR0, an unmasked one that waits).
+ */
+struct emulate_x87 {
+	u8 opcode, reg;		/* D8H to DFH and ModRM.reg: one of those that exist */
+	u8 modrm;
+	bool small;		/* 16-bit operand size: environments of 14 bytes, states of 94 */
+	u64 ip, dp;		/* of the instruction and its operand, as offsets */
+	u8 operand[108];	/* loads: what memory holds; stores: to be filled in */
 };
 
 /*
@@ -90,6 +107,15 @@ struct emulate_ops {
 	 * the result in action->value, are stored by the emulator. */
 	enum emulate_status (*system)(void *ctx, const struct insn *insn,
 				      struct emulate_action *action, struct event *fault);
+
+	/*
+	 * The registers MM0 to MM7 (size 8), XMM0 to XMM15 (16), YMM0 to YMM15 (32), and x87. Both
+	 * NULL: the caller has none, and the instructions are UNHANDLED. With `clear` everything
+	 * above `size` becomes 0, as VEX has it. `from` has 32 bytes.
+	 */
+	void (*get_vector)(void *ctx, unsigned reg, unsigned size, void *to);
+	void (*set_vector)(void *ctx, unsigned reg, unsigned size, bool clear, const void *from);
+	void (*x87)(void *ctx, struct emulate_x87 *x);
 
 	/* Loads a segment register, hidden part included; CPL is SS.DPL from then on. */
 	void (*set_segment)(void *ctx, enum segment_register reg, const struct segment *s);

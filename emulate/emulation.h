@@ -59,7 +59,8 @@ enum emulate_status linear_address(struct emulation *e, unsigned segment, u64 of
 enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u32 access);
 enum emulate_status read_memory(struct emulation *e, gva_t at, void *to, unsigned size, u32 access);
 enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from, unsigned size);
-/* The same for up to PAGE_SIZE bytes of any number, without a check of their alignment. */
+/* The same for up to PAGE_SIZE bytes of any number; above 8 their alignment isn't checked. */
+enum emulate_status check_block(struct emulation *e, gva_t at, unsigned size, u32 access);
 enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size);
 enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size);
 enum emulate_status exchange_memory(struct emulation *e, gva_t at, const void *expected,
@@ -98,6 +99,14 @@ enum emulate_status run_enter(struct emulation *e);
 enum emulate_status run_leave(struct emulation *e);
 enum emulate_status run_bound(struct emulation *e);
 enum emulate_status run_movdir64b(struct emulation *e);
+enum emulate_status run_vector(struct emulation *e);
+enum emulate_status run_x87(struct emulation *e);
+enum emulate_status run_fwait(struct emulation *e);
+enum emulate_status run_mxcsr(struct emulation *e);
+
+/* vector.c: may that part be used? The faults by CR0, CR4, XCR0 and FSW. */
+enum fpu_part { FPU_X87, FPU_X87_WAITS, FPU_MMX, FPU_SSE, FPU_AVX };
+enum emulate_status check_fpu(struct emulation *e, enum fpu_part part);
 enum emulate_status run_string(struct emulation *e);
 enum emulate_status run_port(struct emulation *e);
 enum emulate_status run_push(struct emulation *e);

@@ -177,16 +177,6 @@ enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u
 	return status == EMULATE_OK ? check_pages(e, at, size, access) : status;
 }
 
-enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size)
-{
-	return read_pages(e, at, to, size, e->user);
-}
-
-enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size)
-{
-	return write_pages(e, at, from, size);
-}
-
 enum emulate_status read_memory(struct emulation *e, gva_t at, void *to, unsigned size, u32 access)
 {
 	enum emulate_status status = check_alignment(e, at, size, access);
@@ -199,6 +189,33 @@ enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from
 	enum emulate_status status = check_alignment(e, at, size, e->user | ACCESS_WRITE);
 
 	return status == EMULATE_OK ? write_pages(e, at, from, size) : status;
+}
+
+/*
+ * SDM vol. 3A, "Alignment Checking": of 16 bytes and more, instructions that don't want alignment
+ * "may or may not" be checked.
+ */
+enum emulate_status check_block(struct emulation *e, gva_t at, unsigned size, u32 access)
+{
+	enum emulate_status status = EMULATE_OK;
+
+	if (size <= 8)
+		status = check_alignment(e, at, size, access | e->user);
+	return status == EMULATE_OK ? check_pages(e, at, size, access | e->user) : status;
+}
+
+enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size)
+{
+	if (size <= 8)
+		return read_memory(e, at, to, size, e->user);
+	return read_pages(e, at, to, size, e->user);
+}
+
+enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size)
+{
+	if (size <= 8)
+		return write_memory(e, at, from, size);
+	return write_pages(e, at, from, size);
 }
 
 /*

@@ -20,15 +20,16 @@ $(HOST_BUILD)/%.o: %.c
 $(HOST_BUILD)/libplinth.a: $(HOST_OBJS)
 	rm -f $@; ar rcs $@ $^
 
-$(filter-out %/test_forms,$(HOST_TESTS)): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BUILD)/libplinth.a
+$(filter-out %/test_forms %/test_native,$(HOST_TESTS)): $(HOST_BUILD)/test_%: $(HOST_BUILD)/tests/host/test_%.o $(HOST_BUILD)/libplinth.a
 	$(HOST_CC) $(HOST_CFLAGS) -o $@ $< $(HOST_PARTS_test_$*) $(HOST_BUILD)/libplinth.a -lcmocka \
 		$(HOST_LIBS_test_$*)
 
 # What one test needs beside its own file: helpers (rooms' rules as for libplinth.a), and libraries.
 host_parts = $(1:%=$(HOST_BUILD)/tests/host/%.o)
-HOST_PARTS_test_emulate := $(call host_parts,machine)
-HOST_PARTS_test_single_fetch := $(call host_parts,machine)
-HOST_PARTS_test_form_table := $(call host_parts,machine forms cases)
+machine_parts := $(call host_parts,machine fpu) $(HOST_BUILD)/vcpu/vector_state.o
+HOST_PARTS_test_emulate := $(machine_parts)
+HOST_PARTS_test_single_fetch := $(machine_parts)
+HOST_PARTS_test_form_table := $(machine_parts) $(call host_parts,forms cases)
 HOST_LIBS_test_form_table := -lcapstone
 HOST_LIBS_test_control := -lunicorn
 HOST_LIBS_test_interpret := -lunicorn
@@ -40,15 +41,26 @@ $(HOST_BUILD)/test_single_fetch: $(HOST_PARTS_test_single_fetch)
 # Millions of instructions: optimised, and without ASan, which test_emulate has over the same code.
 FAST_BUILD  := $(HOST_BUILD)/fast
 FAST_CFLAGS := $(subst -O1,-O2,$(subst address$(comma)undefined,undefined,$(HOST_CFLAGS)))
-FAST_OBJS   := $(patsubst %.c,$(FAST_BUILD)/%.o,$(wildcard emulate/*.c) tests/host/support.c \
-               $(patsubst %,tests/host/%.c,test_forms machine forms cases reference undefined differences))
+fast_objs    = $(patsubst %,$(FAST_BUILD)/tests/host/%.o,$(1))
+FAST_COMMON := $(patsubst %.c,$(FAST_BUILD)/%.o,$(wildcard emulate/*.c) vcpu/vector_state.c) \
+               $(call fast_objs,support machine fpu forms cases undefined)
+FAST_FORMS  := $(call fast_objs,test_forms reference differences)
+FAST_NATIVE := $(call fast_objs,test_native native)
+FAST_OBJS   := $(FAST_COMMON) $(FAST_FORMS) $(FAST_NATIVE)
+
+# They load the guest's vector registers, so the compiler must not use its own.
+%/vcpu/vector_state.o %/tests/host/fpu.o: HOST_CFLAGS += -mgeneral-regs-only
+%/vcpu/vector_state.o %/tests/host/fpu.o: FAST_CFLAGS += -mgeneral-regs-only
 
 $(FAST_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(HOST_CC) $(FAST_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(HOST_BUILD)/test_forms: $(FAST_OBJS)
+$(HOST_BUILD)/test_forms: $(FAST_COMMON) $(FAST_FORMS)
 	$(HOST_CC) $(FAST_CFLAGS) -o $@ $^ -lcmocka -lunicorn
+
+$(HOST_BUILD)/test_native: $(FAST_COMMON) $(FAST_NATIVE)
+	$(HOST_CC) $(FAST_CFLAGS) -o $@ $^ -lcmocka
 
 # Fuzz targets: tests/fuzz/fuzz_*.c, each with the pure rooms, by clang's libFuzzer with sanitizers.
 FUZZ_CC      ?= clang

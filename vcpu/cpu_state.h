@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "include/types.h"
+#include "emulate/emulate.h"
 
 /* XCR0. The caller has checked the value, as XSETBV would, and that the CPU has XSAVE. */
 u64 cpu_state_xcr0(void);
@@ -22,6 +22,18 @@ void cpu_state_set_dr(unsigned index, u64 value);
 
 /* PKRU, of a CPU that has protection keys. */
 u32 cpu_state_pkru(void);
+
+/*
+ * MM0-7 (size 8), XMM0-15 (16), YMM0-15 (32: the guest's XCR0 must have AVX). `clear`: what is
+ * above `size` becomes 0, which needs AVX too. MM and x87: no exception may be waiting.
+ */
+void cpu_state_vector(unsigned reg, unsigned size, void *to);
+void cpu_state_set_vector(unsigned reg, unsigned size, bool clear, const void *from);
+/* Carries out x->opcode /x->reg on x->operand, on the guest's x87. */
+void cpu_state_x87(struct emulate_x87 *x);
+u16 cpu_state_fsw(void);
+u32 cpu_state_mxcsr(void);
+void cpu_state_set_mxcsr(u32 value);	/* only bits of MXCSR_DEFINED */
 
 /* x87, SSE, AVX, XCR0 and DR0-3 as a reset leaves them. `xcr0`: every component that the guest may
  * use; 0: it has no XSAVE. */

@@ -12,6 +12,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "vcpu/code.h"
+#include "vcpu/cpu_state.h"
 #include "vcpu/emulation_system.h"
 #include "vcpu/events.h"
 #include "vcpu/exits.h"
@@ -229,7 +230,23 @@ static enum emulate_status intercept(void *ctx, const struct insn *insn,
 	return EMULATE_OK;
 }
 
+static void get_vector(void *ctx, unsigned reg, unsigned size, void *to)
+{
+	cpu_state_vector(reg, size, to);
+}
+
+static void set_vector(void *ctx, unsigned reg, unsigned size, bool clear, const void *from)
+{
+	cpu_state_set_vector(reg, size, clear, from);
+}
+
+static void run_x87(void *ctx, struct emulate_x87 *x)
+{
+	cpu_state_x87(x);
+}
+
 static const struct emulate_ops ops = {
+	.get_vector = get_vector, .set_vector = set_vector, .x87 = run_x87,
 	.get = emulation_get, .set = emulation_set, .segment = emulation_segment, .check = check,
 	.read = read, .write = write, .cmpxchg = cmpxchg, .port = port, .intercept = intercept,
 	.system = emulation_system, .set_segment = emulation_set_segment,

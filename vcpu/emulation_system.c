@@ -62,6 +62,9 @@ u64 emulation_get(void *ctx, enum emulate_reg reg)
 	case EMULATE_SYSENTER_ESP: return *vcpu_msr_register(v, MSR_SYSENTER_ESP);
 	case EMULATE_SYSENTER_EIP: return *vcpu_msr_register(v, MSR_SYSENTER_EIP);
 	case EMULATE_FEATURES: return features(&v->vm->cpuid);
+	case EMULATE_XCR0: return cpu_state_xcr0();
+	case EMULATE_FSW: return cpu_state_fsw();
+	case EMULATE_MXCSR: return cpu_state_mxcsr();
 	}
 	return 0;
 }
@@ -82,6 +85,8 @@ void emulation_set(void *ctx, enum emulate_reg reg, u64 value)
 		ctx_dirty(v, CTX_FLAGS);
 	} else if (reg == EMULATE_KERNEL_GS_BASE) {
 		vcpu_set_msr_register(v, MSR_KERNEL_GS_BASE, value);
+	} else if (reg == EMULATE_MXCSR) {
+		cpu_state_set_mxcsr(value);
 	}
 }
 

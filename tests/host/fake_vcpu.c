@@ -210,6 +210,12 @@ void cpu_state_set_tsc_aux(u64 value) { fake.tsc_aux = value; }
 u64 cpu_state_dr(unsigned index) { return fake.dr[index]; }
 void cpu_state_set_dr(unsigned index, u64 value) { fake.dr[index] = value; }
 u32 cpu_state_pkru(void) { return fake.pkru; }
+void cpu_state_vector(unsigned reg, unsigned size, void *to) { memset(to, 0, size); }
+void cpu_state_set_vector(unsigned reg, unsigned size, bool clear, const void *from) { }
+void cpu_state_x87(struct emulate_x87 *x) { }
+u16 cpu_state_fsw(void) { return 0; }
+u32 cpu_state_mxcsr(void) { return 0x1f80; }
+void cpu_state_set_mxcsr(u32 value) { }
 void cpu_state_reset(u64 xcr0) { fake.xcr0 = xcr0 ? 1 : 0; }
 void cpu_state_reset_debug(void) { fake.debug_resets++; }
 void cpu_take_interrupts(void) { fake.interrupts_taken++; }

@@ -42,13 +42,13 @@
 	ONE(op, 1, reg, rm, modes, flags, by, name " " operands8), \
 	ONE((op) + 1, 1, reg, rm, modes, flags, by, name " " operands)
 
-#define X87(op, reg, name)	ONE(op, 1, reg, MEM, ALL, 0, UC | CPU, name)
+#define X87(op, reg, name)	ONE(op, 1, reg, MEM, ALL, 0, CPU, name)
 /* Register forms of control or system instructions, by the whole ModRM byte: 11B, reg. */
 #define SYS(op, reg, rm, modes, name)	TWO(op, 1, reg, rm, modes, 0, OTHER, name)
 
 /* SSE: map, opcode, prefix, r/m, name; its VEX forms with L = 0, and with L = 1. */
 #define SSE(map, op, prefix, rm, name) \
-	{ name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_ALL, UC | CPU, 0 }
+	{ name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_ALL, CPU, 0 }
 #define AVX(map, op, prefix, rm, flags, name) \
 	{ "V" name, MAP_##map, op, 1, R, PFX_##prefix, RM_##rm, IN_64 | IN_32, CPU, VEX | (flags) }
 #define AVX_BOTH(map, op, prefix, rm, flags, name) \
@@ -272,7 +272,7 @@ const struct form forms[] = {
 	OTHERS(0F, 0xae, 7, NP, REG, IN_ALL, UC, "SFENCE"),
 
 	/* x87, by memory operand. */
-	ONE(0x9b, 1, R, NONE, ALL, 0, UC | CPU, "FWAIT"),
+	ONE(0x9b, 1, R, NONE, ALL, 0, CPU, "FWAIT"),
 	X87(0xd8, 0, "FADD m32fp"), X87(0xd8, 1, "FMUL m32fp"), X87(0xd8, 2, "FCOM m32fp"),
 	X87(0xd8, 3, "FCOMP m32fp"), X87(0xd8, 4, "FSUB m32fp"), X87(0xd8, 5, "FSUBR m32fp"),
 	X87(0xd8, 6, "FDIV m32fp"), X87(0xd8, 7, "FDIVR m32fp"),
@@ -380,8 +380,8 @@ const struct form forms[] = {
 	SSE(0F, 0x6f, NP, BOTH, "MOVQ mm, mm/m64"), SSE(0F, 0x7f, NP, BOTH, "MOVQ mm/m64, mm"),
 	SSE(0F, 0xe7, NP, MEM, "MOVNTQ m64, mm"), SSE(0F, 0xf7, NP, REG, "MASKMOVQ mm, mm"),
 	SSE(0F, 0xc4, NP, BOTH, "PINSRW mm, r/m16, imm8"),
-	OTHERS(0F, 0xae, 2, NP, MEM, IN_ALL, UC | CPU, "LDMXCSR m32"),
-	OTHERS(0F, 0xae, 3, NP, MEM, IN_ALL, UC | CPU, "STMXCSR m32"),
+	OTHERS(0F, 0xae, 2, NP, MEM, IN_ALL, CPU, "LDMXCSR m32"),
+	OTHERS(0F, 0xae, 3, NP, MEM, IN_ALL, CPU, "STMXCSR m32"),
 	{ "VLDMXCSR m32", MAP_0F, 0xae, 1, 2, PFX_NP, RM_MEM, IN_64 | IN_32, CPU, VEX | VEX_WIG },
 	{ "VSTMXCSR m32", MAP_0F, 0xae, 1, 3, PFX_NP, RM_MEM, IN_64 | IN_32, CPU, VEX | VEX_WIG },
 };

@@ -23,6 +23,8 @@ static u64 get(void *ctx, enum emulate_reg reg)
 	case EMULATE_CR4: return m.cr4;
 	case EMULATE_CPL: return m.cpl;
 	case EMULATE_EFER: return m.segment[SEG_CS].attr & SEG_ATTR_L ? EFER_LMA : 0;
+	case EMULATE_XCR0: return m.xcr0;
+	case EMULATE_FSW: case EMULATE_MXCSR: return machine_fpu_register(reg);
 	default: return 0;	/* MSRs and features: flat_machine.c */
 	}
 }
@@ -34,6 +36,7 @@ static void set(void *ctx, enum emulate_reg reg, u64 value)
 	case EMULATE_RSP: m.rsp = value; break;
 	case EMULATE_RFLAGS: m.rflags = value; break;
 	case EMULATE_KERNEL_GS_BASE: break;
+	case EMULATE_MXCSR: machine_set_mxcsr(value); break;
 	default: fail();
 	}
 }
@@ -139,13 +142,22 @@ static void set_table(void *ctx, enum emulate_table which, const struct table *t
 }
 
 const struct emulate_ops machine_ops = {
-	get, set, segment, check, do_read, do_write, do_cmpxchg, port, intercept, do_system,
-	set_segment, table, set_table
+	.get = get, .set = set, .segment = segment, .check = check, .read = do_read,
+	.write = do_write, .cmpxchg = do_cmpxchg, .port = port, .intercept = intercept,
+	.system = do_system, .set_segment = set_segment, .table = table, .set_table = set_table,
+	.get_vector = machine_get_vector, .set_vector = machine_set_vector, .x87 = machine_x87,
 };
 
 void machine_reset(enum cpu_mode mode)
 {
 	memset(&m, 0, sizeof(m));
+	m.fpu[0] = 0x7f;		/* FCW, as after FNINIT */
+	m.fpu[1] = 0x03;
+	m.fpu[24] = 0x80;		/* MXCSR */
+	m.fpu[25] = 0x1f;
+	m.fpu[512] = 7;			/* all components are there */
+	m.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
+	m.cr4 = CR4_OSFXSR | CR4_OSXSAVE;
 	for (int i = 0; i < NR_SEGMENTS; i++) {
 		m.segment[i] = (struct segment){ 0x10, 0xc093, 0xffffffff, 0 };
 		if (mode == CPU_MODE_16)

@@ -394,13 +394,73 @@ static void test_values(void **state)
 	assert_int_equal(m.data[0x120], 0x99);
 }
 
+/* SDM vol. 2A, "Exception Conditions": what CR0, CR4 and XCR0 forbid, and in which order. */
+static void test_vector_state(void **state)
+{
+	machine_reset(CPU_MODE_64);
+	m.gpr[GPR_RBX] = 0x90000;		/* a page fault would come last */
+	m.cr0 |= CR0_TS;
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x10\x03", EXC_NM);	/* MOVUPS */
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xf8\x10\x03", EXC_NM);
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x6f\x03", EXC_NM);	/* MOVQ MM0 */
+	EXPECT_FAULT(CPU_MODE_64, "\xd9\x03", EXC_NM);	/* FLD */
+	assert_int_equal(RUN(CPU_MODE_64, "\x9b"), EMULATE_OK);	/* FWAIT: with MP only */
+	m.rip = CODE;
+	m.cr0 |= CR0_MP;
+	EXPECT_FAULT(CPU_MODE_64, "\x9b", EXC_NM);
+	m.cr0 |= CR0_EM;
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x10\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xf8\x10\x03", EXC_NM);	/* AVX doesn't look at EM */
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x6f\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\xd9\x03", EXC_NM);
+	m.cr0 &= ~(CR0_TS | CR0_EM | CR0_MP);
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xf8\x10\x03", EXC_PF);
+	m.xcr0 = XCR0_X87 | XCR0_SSE;
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xf8\x10\x03", EXC_UD);
+	m.xcr0 |= XCR0_AVX;
+	m.cr4 &= ~CR4_OSXSAVE;
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xf8\x10\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x10\x03", EXC_PF);
+	m.cr4 &= ~CR4_OSFXSR;
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x10\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x6f\x03", EXC_PF);	/* MMX doesn't need it */
+	m.fpu[0] &= ~1;			/* an invalid operation waits, not masked */
+	m.fpu[2] = 0x81;
+	m.fpu[3] = 0x80;
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x6f\x03", EXC_MF);
+	EXPECT_FAULT(CPU_MODE_64, "\xd9\x03", EXC_MF);
+	EXPECT_FAULT(CPU_MODE_64, "\xdd\x3b", EXC_PF);		/* FNSTSW doesn't wait */
+	machine_reset(CPU_MODE_16);
+	EXPECT_FAULT(CPU_MODE_16, "\xc5\xf8\x10\xc1", EXC_UD);	/* VEX in real mode */
+}
+
+/* SDM vol. 3A, "Alignment Checking"; vol. 2, "MOVAPS", "VMOVAPS", "MOVUPS". */
+static void test_vector_alignment(void **state)
+{
+	machine_reset(CPU_MODE_64);
+	m.gpr[GPR_RBX] = DATA + 16;
+	assert_int_equal(RUN(CPU_MODE_64, "\x0f\x28\x03"), EMULATE_OK);	/* MOVAPS */
+	m.rip = CODE;
+	EXPECT_FAULT(CPU_MODE_64, "\xc5\xfc\x28\x03", EXC_GP);	/* VMOVAPS YMM */
+	assert_int_equal(RUN(CPU_MODE_64, "\xc5\xfc\x10\x03"), EMULATE_OK);
+	m.gpr[GPR_RBX] = DATA + 8;
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x28\x03", EXC_GP);
+	m.cpl = 3;
+	m.cr0 |= CR0_AM;
+	m.rflags |= RFLAGS_AC;
+	m.gpr[GPR_RBX] = DATA + 4;
+	EXPECT_FAULT(CPU_MODE_64, "\xf2\x0f\x10\x03", EXC_AC);	/* MOVSD of 8 bytes */
+	assert_int_equal(RUN(CPU_MODE_64, "\xf3\x0f\x10\x03"), EMULATE_OK);
+	EXPECT_FAULT(CPU_MODE_64, "\xdd\x03", EXC_AC);		/* FLD m64 */
+}
+
 static void test_limits_of_the_emulator(void **state)
 {
 	machine_reset(CPU_MODE_64);
 	before = m;
-	assert_int_equal(RUN(CPU_MODE_64, "\x0f\x28\x03"), EMULATE_UNHANDLED);	/* MOVAPS */
-	assert_int_equal(RUN(CPU_MODE_64, "\xc5\xf8\x28\x03"), EMULATE_UNHANDLED);
-	assert_int_equal(RUN(CPU_MODE_64, "\xd9\x03"), EMULATE_UNHANDLED);
+	assert_int_equal(RUN(CPU_MODE_64, "\x0f\x58\x03"), EMULATE_UNHANDLED);	/* ADDPS */
+	assert_int_equal(RUN(CPU_MODE_64, "\xc5\xf8\x58\x03"), EMULATE_UNHANDLED);
+	assert_int_equal(RUN(CPU_MODE_64, "\xd9\xc0"), EMULATE_UNHANDLED);	/* FLD ST */
 	assert_int_equal(RUN(CPU_MODE_64, "\x8b"), EMULATE_NEED_BYTES);
 	assert_memory_equal(&before, &m, sizeof(m));
 	EXPECT_FAULT(CPU_MODE_64, "\x0f\x0b", EXC_UD);
@@ -472,6 +532,8 @@ int main(void)
 		cmocka_unit_test(test_port_permission),
 		cmocka_unit_test(test_system),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_vector_state),
+		cmocka_unit_test(test_vector_alignment),
 		cmocka_unit_test(test_limits_of_the_emulator),
 		cmocka_unit_test(test_random_bytes),
 	};

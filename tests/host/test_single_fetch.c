@@ -20,7 +20,7 @@
 
 struct access_log {
 	unsigned nr;
-	struct { u32 at, size; u8 bytes[32]; } entry[MAX_LOG];
+	struct { u32 at, size; u8 bytes[128]; } entry[MAX_LOG];
 };
 
 static struct access_log reads, writes[2];
