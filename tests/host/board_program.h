@@ -255,7 +255,10 @@ static void program_step(struct program *p)
 	gpa_t at;
 
 	switch (op & 15) {
-	case 0: case 1:
+	case 0:
+		REQUIRE(board_io_read_quick(&p->board, take_port(p)) <= 0xff);
+		break;
+	case 1:
 		value = board_io_read(&p->board, vcpu, take_port(p), size, p->now);
 		REQUIRE(size == 4 || value < 1ull << 8 * size);
 		break;

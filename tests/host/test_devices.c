@@ -26,7 +26,7 @@ static void test_every_port(void **state)
 					*at++ = port >> 8;
 					for (unsigned i = 0; i < size; i++)
 						*at++ = values[v] >> 8 * i;
-					*at++ = code << 6;		/* IN */
+					*at++ = 0x01 | code << 6;	/* IN */
 					*at++ = 255;
 					*at++ = port;
 					*at++ = port >> 8;

@@ -556,6 +556,7 @@ static void test_quick_ports(void **state)
 		{ 0x71, 1, 0x11223344556677de, false }, { 0x21, 2, 0x112233445566dede, false },
 	};
 
+	v->vm->board.lock = SPINLOCK(RANK_BOARD);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		set_mode(64, CODE);
 		memset(memory + CODE, 0xec, 4);
