@@ -12,17 +12,21 @@
 #include "mm/shadow/entry.h"
 #include "mm/shadow/pool.h"
 
-/* Asks for the flush that is due. True: no flush is outstanding. */
-static bool settle(struct mmu_vm *vm)
+static void ask_for_flush(struct mmu_vm *vm)
 {
-	if (unlikely(vm->flush_wanted)) {
-		vm->flush_wanted = false;
-		vm->epoch++;
-		if (vm->ops->flush(vm->ctx, vm->epoch)) {
-			vm->acked = vm->epoch;
-			mmu_pool_release(&vm->pool, vm->acked);
-		}
+	vm->flush_wanted = false;
+	vm->epoch++;
+	if (vm->ops->flush(vm->ctx, vm->epoch)) {
+		vm->acked = vm->epoch;
+		mmu_pool_release(&vm->pool, vm->acked);
 	}
+}
+
+/* Asks for the flush that is due. True: no flush is outstanding. */
+static inline bool settle(struct mmu_vm *vm)
+{
+	if (unlikely(vm->flush_wanted))
+		ask_for_flush(vm);
 	return vm->acked == vm->epoch;
 }
 
