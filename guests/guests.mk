@@ -7,11 +7,11 @@ TAP_GUESTS   := boot boot-pvh cpuid hypercall exceptions paging interrupts timer
                 prefixes fpu selfmod $(GUESTS_32)
 TAP_GUESTS   += msr debug delivery shadow nmi privilege undefined intercepts control strings strings_io
 PAGING_32    := accesspae access32
-GUESTS_32    += $(PAGING_32)
+GUESTS_32    += $(PAGING_32) modefuzz
 TAP_GUESTS   += devices
 TAP_GUESTS   += access walks modes paging57 pku tables $(PAGING_32)
 TAP_GUESTS   += pic
-OTHER_GUESTS := boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
+OTHER_GUESTS := modefuzz boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
 SMP_GUESTS   := smp ipi ipicount
 SMP_GUESTS   += shootdown x2apic atomic ioapic
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)

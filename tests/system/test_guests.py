@@ -120,6 +120,14 @@ def test_5_levels(name):
     assert not list(compare(Tap(bare.output).values, Tap(plinth.output).values, {})), plinth
 
 
+def test_random_modes():
+    """Random control registers under Plinth, beside a guest that must not notice."""
+    result = run_tool("--cpus", "2", "--guest", "kernel=build/guests/modefuzz.elf,mem=64M,name=a",
+                      "--guest", "kernel=build/guests/paging.elf,mem=64M,name=b")
+    assert result.says("guest a: ended: debug exit 0x00"), result
+    assert result.says("guest b: ended: debug exit 0x00"), result
+
+
 def test_compare_finds_faults():
     """The comparison itself."""
     bare, plinth = {"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9", "c": "4", "d": "5"}
