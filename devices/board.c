@@ -200,14 +200,6 @@ void board_init(struct board *board, const struct board_config *config)
 
 /* ---- the PIT's owed ticks: one follows when the guest has ended the one before ---- */
 
-static bool is_extint_heard(const struct board *board)
-{
-	for (unsigned i = 0; i < board->nr_vcpus; i++)
-		if (board->lapic[i].extint)
-			return true;
-	return false;
-}
-
 /* Is a tick requested or in service, at the 8259A or by way of the IOAPIC? */
 static bool is_tick_open(const struct board *board)
 {
@@ -216,7 +208,7 @@ static bool is_tick_open(const struct board *board)
 	unsigned vector = entry & IOAPIC_ENTRY_VECTOR;
 
 	if (!(master->imr & BIT(IRQ_TIMER)) && ((master->irr | master->isr) & BIT(IRQ_TIMER)) &&
-	    is_extint_heard(board))
+	    board->lapic[0].extint)	/* nobody else hears it */
 		return true;
 	if (entry & IOAPIC_ENTRY_MASKED)
 		return false;

@@ -131,6 +131,29 @@ static void init_xsave(struct cpuid_policy *p, cpuid_source *host)
 	}
 }
 
+/* Bits of an APIC ID that tell `count` cores apart. */
+static unsigned id_bits(unsigned count)
+{
+	unsigned bits = 0;
+
+	while ((1u << bits) < count)
+		bits++;
+	return bits;
+}
+
+/* Every vCPU is a core of its own. APM vol. 3, "Function 8000_0008h": ApicIdSize, NC; "Function
+ * 8000_0001h": CmpLegacy says that HTT means cores and not threads. */
+static void add_cores(struct cpuid_policy *p, unsigned count)
+{
+	p->basic[CPUID_FEATURES].ebx |= count << 16;
+	p->ext[8].ecx = id_bits(count) << 12 | (count - 1);
+	if (count == 1)
+		return;
+	p->basic[CPUID_FEATURES].edx |= CPUID_1D_HTT;
+	if (p->k8)
+		p->ext[1].ecx |= CPUID_X1C_CMP_LEGACY;
+}
+
 void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_vcpus,
 		       bool hide_xsave)
 {
@@ -163,10 +186,7 @@ void cpuid_policy_init(struct cpuid_policy *p, cpuid_source *host, unsigned nr_v
 		init_xsave(p, host);
 	p->basic[CPUID_VENDOR].eax = p->max_basic = CPUID_XSAVE;
 	p->ext[0].eax = p->max_ext = MIN(max_ext, CPUID_EXT_SIZES);
-	p->basic[CPUID_FEATURES].ebx |= nr_vcpus << 16;
-	if (nr_vcpus > 1)
-		p->basic[CPUID_FEATURES].edx |= CPUID_1D_HTT;
-	p->ext[8].ecx = nr_vcpus - 1;
+	add_cores(p, nr_vcpus);
 	p->dependent = BIT(CPUID_FEATURES) | BIT(CPUID_STRUCTURED) | BIT(CPUID_TOPOLOGY) |
 		       BIT(CPUID_XSAVE);
 	derive_registers(p);
@@ -210,15 +230,11 @@ static struct cpuid_leaf answer_xsave(struct vcpu *v, u32 subleaf)
  * Enumeration"). */
 static struct cpuid_leaf answer_topology(struct vcpu *v, u32 subleaf)
 {
-	unsigned shift = 0;
-
-	while ((1u << shift) < v->vm->nr_vcpus)
-		shift++;
 	if (subleaf == 0)
 		return (struct cpuid_leaf){ .eax = 0, .ebx = 1, .ecx = 0x100, .edx = v->index };
 	if (subleaf == 1)
 		return (struct cpuid_leaf){
-			.eax = shift, .ebx = v->vm->nr_vcpus, .ecx = 0x201, .edx = v->index
+			.eax = id_bits(v->vm->nr_vcpus), .ebx = v->vm->nr_vcpus, .ecx = 0x201, .edx = v->index
 		};
 	return (struct cpuid_leaf){ .ecx = subleaf & 0xff, .edx = v->index };
 }

@@ -392,6 +392,7 @@ static int fake_setup(void **state)
 	vm.backend = v->backend = &backend;
 	vm.nr_vcpus = 1;
 	vm.vcpu[0] = v;
+	vm.board.lock = SPINLOCK(RANK_BOARD);
 	slots_init(&vm.slots);
 	assert_true(slots_add(&vm.slots, GPA(0), FAKE_MEMORY, HPA(0x40000000), memory, RIGHTS_ALL));
 	fmt_set_init(&vm.formats);

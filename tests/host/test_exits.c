@@ -933,6 +933,28 @@ static void test_set_rights_flushes(void **state)
 	assert_int_equal(fake.vm_flushes, 1);
 }
 
+/* The others are paused meanwhile, and go on. If one of them is pausing, nothing is done, and the
+ * guest executes the instruction again. */
+static void test_set_rights_pauses(void **state)
+{
+	assert_int_equal(call_rights(0x30000, 0x1000, PLINTH_RIGHT_R), 0);
+	assert_int_equal(fake.resumes, 1);
+	assert_int_equal(call_rights(FAKE_MEMORY, 0x1000, PLINTH_RIGHT_R), -22ull);
+	assert_false(fake.paused);
+	fake.other_pauses = true;
+	memcpy(memory + CODE, "\x0f\x01\xd9", 3);
+	set_mode(64, CODE);
+	v->gpr[GPR_RAX] = 1;
+	v->gpr[GPR_RBX] = 0x40000;
+	v->gpr[GPR_RCX] = 0x1000;
+	v->gpr[GPR_RDX] = PLINTH_RIGHT_R;
+	assert_int_equal(dispatch(EXIT_VMCALL), HANDLED_RESUME);
+	assert_int_equal(v->gpr[GPR_RAX], 1);
+	fake_enter();
+	assert_int_equal(block.rip, CODE);
+	assert_non_null(slots_pointer(&vm.slots, GPA(0x40000), 8, RIGHTS_ALL));
+}
+
 /* VMCALL with a LOCK prefix, and other undefined instructions, are none. */
 static void test_no_hypercall(void **state)
 {
@@ -1065,7 +1087,7 @@ int main(void)
 		TEST(test_cr_told),
 		TEST(test_hypercalls),
 		TEST(test_set_rights),
-		TEST(test_set_rights_flushes),
+		TEST(test_set_rights_flushes), TEST(test_set_rights_pauses),
 		TEST(test_no_hypercall),
 		TEST(test_stage2_of_memory),
 		TEST(test_stage2_of_a_device),

@@ -258,11 +258,17 @@ static void test_several_vcpus(void **state)
 	v->index = 2;
 	assert_int_equal(answer(1, 0).ebx, 2u << 24 | 3 << 16 | 0xff00);
 	assert_int_equal(answer(1, 0).edx & B(28), B(28));
-	assert_int_equal(answer(0x80000008, 0).ecx & 0xff, 2);
+	/* APM vol. 3: NC = cores - 1, ApicIdSize bits of the APIC ID for them; CmpLegacy. */
+	assert_int_equal(answer(0x80000008, 0).ecx, 2u << 12 | 2);
+	assert_int_equal(answer(0x80000001, 0).ecx & B(1), B(1));
 	/* One thread a core, three cores; the shift leads to the next level's id. */
 	expect_leaf(0xb, 0, 0, 1, 0x100, 2);
 	expect_leaf(0xb, 1, 2, 3, 0x201, 2);
 	expect_leaf(0xb, 2, 0, 0, 2, 2);
+	make_policy(1, false);
+	assert_int_equal(answer(0x80000008, 0).ecx, 0);
+	assert_int_equal(answer(0x80000001, 0).ecx & B(1), 0);
+	assert_int_equal(answer(1, 0).edx & B(28), 0);
 }
 
 /* --- CPUID: XSAVE --- */
