@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Control transfer and segments compared with unicorn: random far jumps, calls and returns, IRET,
- * segment loads and what asks about descriptors, over random descriptor tables, in real, 32-bit and
+ * segment loads, task switches and what asks about descriptors, over random descriptor tables, in real, 32-bit and
  * 64-bit mode, at CPL 0 and 3. What unicorn can't do (events, error codes, hidden parts of segment
  * registers) is in test_delivery.c, by the manual.
  */
@@ -22,7 +22,9 @@
 /* Fixed entries of the GDT. */
 enum {
 	CODE0 = 0x08, DATA0 = 0x10, CODE3 = 0x18, DATA3 = 0x20, TSS_SEL = 0x28, LDT_SEL = 0x38,
-	CODE64 = 0x48, CODE64_3 = 0x50, TSS2_SEL = 0x58,
+	CODE64 = 0x48, CODE64_3 = 0x50, TSS2_SEL = 0x58, TASK_GATE = 0x68, ABSENT_SS = 0x70,
+	ABSENT_CODE = 0x78, ABSENT_GATE = 0x80,	/* and 88H */
+	CONFORMING = 0x90, SMALL64 = 0x98,
 };
 
 /* Asked by LeakSanitizer: unicorn 2.1 (Debian 13) loses memory for each engine closed. */
@@ -100,6 +102,11 @@ static void fixed_tables(enum cpu_mode mode)
 	put(GDT + CODE64, make_descriptor(0, 0xfffff, 0xa09b), 8);
 	put(GDT + CODE64_3, make_descriptor(0, 0xfffff, 0xa0fb), 8);
 	put(GDT + TSS2_SEL, make_descriptor(TSS2, 0x67, 0x89), 8);
+	put(GDT + ABSENT_SS, make_descriptor(0, 0xfffff, 0xc013), 8);
+	put(GDT + ABSENT_CODE, make_descriptor(0, 0xfffff, cs & ~SEG_ATTR_P), 8);
+	put(GDT + ABSENT_GATE, make_gate(ABSENT_CODE, 0x1000, 0xec, 0), 8);
+	put(GDT + CONFORMING, make_descriptor(0, 0xfffff, cs | SEG_TYPE_CONFORMING), 8);
+	put(GDT + SMALL64, make_descriptor(0, 0x7ff, 0x20fb), 8);
 	for (unsigned i = 0; i < 3; i++) {	/* stacks of the inner levels */
 		if (mode == CPU_MODE_64) {
 			put(TSS + 4 + 8 * i, DATA + 0x2000 + 0x800 * i, 8);
@@ -112,7 +119,8 @@ static void fixed_tables(enum cpu_mode mode)
 
 static u16 random_selector(void)
 {
-	static const u8 usual[] = { CODE0, DATA0, CODE3, DATA3, CODE64, CODE64_3 };
+	static const u8 usual[] = { CODE0, DATA0, CODE3, DATA3, CODE64, CODE64_3, ABSENT_SS,
+				    ABSENT_GATE, CONFORMING, SMALL64 };
 	u16 sel;
 
 	if (random64() % 16 == 0)
@@ -123,7 +131,7 @@ static u16 random_selector(void)
 		sel = (random64() % (NR_LDT + 1)) * 8 | 4;
 	else
 		sel = (FIRST_RANDOM + random64() % (NR_GDT - FIRST_RANDOM + 1)) * 8;
-	if (sel == CODE3 || sel == DATA3 || sel == CODE64_3)
+	if (sel == CODE3 || sel == DATA3 || sel == CODE64_3 || sel == SMALL64)
 		return sel | (random64() % 4 ? 3 : random64() & 3);
 	return sel | (random64() % 3 ? 0 : random64() & 3);
 }
@@ -140,6 +148,8 @@ static u64 random_descriptor(enum cpu_mode mode)
 		attr |= SEG_ATTR_P;
 	if (random64() % 2)
 		attr = (attr & ~SEG_ATTR_DPL) | dpl;
+	if (mode == CPU_MODE_64 && random64() % 16 == 0)	/* 64-bit code of some limit */
+		return make_descriptor(base, limit & 0x7fff, 0x209a | (attr & 0x65));
 	if (random64() % 3) {
 		if (mode != CPU_MODE_64)
 			attr &= ~SEG_ATTR_L;
@@ -360,7 +370,7 @@ static void put_frame(u64 at, unsigned size, enum cpu_mode mode)
 		bool to3 = random64() % 2;
 
 		values[1] = to3 ? CODE3 | 3 : CODE0;
-		values[4] = to3 ? DATA3 | 3 : DATA0;
+		values[4] = to3 ? DATA3 | 3 : random64() % 8 ? DATA0 : ABSENT_SS;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
 		put(at + i * size, values[i], size);
@@ -444,21 +454,27 @@ static u64 type_byte(u16 selector)
 }
 
 /*
- * Unicorn sets the accessed bit for DS to GS alone; "the processor sets this bit whenever it loads
+ * Unicorn sets the accessed bit for DS to GS alone, in a task switch for none; "the processor sets this bit whenever it loads
  * the segment selector for the segment into a segment register" (SDM vol. 3A, "Code- and
  * Data-Segment Descriptor Types").
  */
-static bool is_accessed_bit(const struct reference *r, u64 at)
+static bool is_accessed_bit(const struct reference *r, const struct row *row, u64 at)
 {
-	return (at == type_byte(m.seg[SEG_CS].selector) ||
-		at == type_byte(m.seg[SEG_SS].selector)) &&
-	       memory[at] == (r->memory[at] | 1) && r->mode != CPU_MODE_16;
+	bool task = !strncmp(row->name, "task", 4);
+
+	if (r->mode == CPU_MODE_16 || memory[at] != (r->memory[at] | 1))
+		return false;
+	for (unsigned reg = SEG_ES; reg <= SEG_GS; reg++)
+		if ((task || reg == SEG_CS || reg == SEG_SS) &&
+		    at == type_byte(m.seg[reg].selector))
+			return true;
+	return false;
 }
 
 static bool same_memory(const struct reference *r, const struct row *row, const u8 *code)
 {
 	for (unsigned at = 0; at < MEMORY; at++) {
-		if (memory[at] != r->memory[at] && !is_accessed_bit(r, at)) {
+		if (memory[at] != r->memory[at] && !is_accessed_bit(r, row, at)) {
 			print_message("memory at %#x, ", at);
 			SAME("", memory[at], r->memory[at]);
 		}
@@ -596,9 +612,9 @@ static bool is_absent_by_gate(const struct outcome *o)
 	       o->theirs == EXC_GP && (descriptor_of(result.event.error) >> 43 & 3) == 3;
 }
 
-static bool is_absent_stack_of_iret(const struct outcome *o)
+static bool is_absent_stack(const struct outcome *o)
 {
-	return o->row->opcode[0] == 0xcf && o->ours == EXC_SS && o->theirs == EXC_NP;
+	return (o->row->opcode[0] == 0xcf || !strncmp(o->row->name, "task", 4)) && o->ours == EXC_SS && o->theirs == EXC_NP;
 }
 
 static bool is_unknown_in_long_mode(const struct outcome *o)
@@ -628,6 +644,16 @@ static bool is_null_ss(const struct outcome *o)
 	       ((ss ^ cs) & 3 || !(descriptor_of(cs) >> 53 & 1));
 }
 
+/* The new task's CS is a conforming segment of an inner level; we may have found another fault. */
+static bool is_task_conforming(const struct outcome *o)
+{
+	u16 cs = take(TSS2 + 76, 2);
+	u64 raw = descriptor_of(cs);
+
+	return !strncmp(o->row->name, "task", 4) && (m.cr0 & CR0_TS) && o->theirs == EXC_TS &&
+	       (raw >> 42 & 7) == 7 && (raw >> 45 & 3) < (cs & 3);
+}
+
 static struct difference {
 	const char *id;
 	bool (*is)(const struct outcome *o);
@@ -636,9 +662,9 @@ static struct difference {
 	{ "far-target", is_target_unchecked }, { "far-limit-64", is_limit_of_64_bit_code },
 	{ "far-l-and-d", is_l_and_d }, { "far-upper-half", is_typed_upper_half },
 	{ "far-absent-by-gate", is_absent_by_gate },
-	{ "far-iret-absent-stack", is_absent_stack_of_iret },
+	{ "far-absent-stack", is_absent_stack },
 	{ "lar-types", is_unknown_in_long_mode }, { "ltr-null", is_null_tr },
-	{ "null-ss", is_null_ss },
+	{ "null-ss", is_null_ss }, { "task-conforming", is_task_conforming },
 };
 
 static bool is_known(const struct row *row, const struct reference *r, int ours, int theirs)
@@ -771,6 +797,102 @@ static void test_64_bit_as_unicorn(void **state)
 	compare_all(CPU_MODE_64);
 }
 
+/* --- Task switches --- */
+
+/* A task that can mostly run, and random words in places. */
+static void random_task(u64 at)
+{
+	bool user = random64() % 2, v86 = random64() % 8 == 0;
+	u16 data = user ? DATA3 | 3 : DATA0;
+	u16 selectors[] = { data, user ? CODE3 | 3 : CODE0, data, data, data, data, LDT_SEL };
+
+	for (unsigned i = 0; i < 26; i++)
+		put(at + 4 * i, random64(), 4);
+	put(at + 28, 0, 4);
+	put(at + 32, 0x100 + random64() % 0xe00, 4);
+	/* Without VIF and VIP, which unicorn leaves as they are. */
+	put(at + 36, random64() & (v86 ? 0x27fed7 : 0x25fed7) & ~(RFLAGS_RF | (v86 ? 0 : RFLAGS_VM)), 4);
+	put(at + 56, DATA + (random64() & 0x3ffc), 4);
+	put(at + 100, 0, 4);
+	for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++) {
+		u16 selector = random64() % 16 ? selectors[i] : random_selector();
+
+		if (i == 1 && random64() % 16 == 0)
+			selector = CONFORMING | (user ? 3 : 0);
+		put(at + 72 + 4 * i, selector | random64() << 16, 4);
+	}
+}
+
+static unsigned switches, inner_faults;
+
+static bool compare_task(struct reference *r)
+{
+	static const struct row call = { "task CALL", { 0x9a } }, jump = { "task JMP", { 0xea } },
+				iret = { "task IRET", { 0xcf } };
+	unsigned cpl = random64() % 2 ? 3 : 0, kind = random64() % 3;
+	const struct row *row = kind == 0 ? &call : kind == 1 ? &jump : &iret;
+	u16 selector = random64() % 2 ? TSS2_SEL : TASK_GATE;
+	u8 code[INSN_MAX_BYTES + 1];
+	int ours, theirs;
+
+	fixed_tables(r->mode);
+	random_tables(r->mode);
+	reset(r, cpl);
+	put(GDT + TSS2_SEL, make_descriptor(TSS2, random64() % 16 ? 0x67 : 0x66,
+					    (random64() % 8 ? 0xe9 : 0x89) |
+					    (kind == 2 && random64() % 8 ? 2 : 0)), 8);
+	put(GDT + TASK_GATE, make_gate(TSS2_SEL, 0, random64() % 8 ? 0xe5 : 0x65, 0), 8);
+	random_task(TSS2);
+	put(TSS, random64() % 8 ? TSS2_SEL : random_selector(), 2);
+	randomise(r, row, 4);
+	if (kind == 2)
+		m.rflags |= RFLAGS_NT;
+	memset(code, 0xf4, sizeof(code));
+	code[0] = row->opcode[0];
+	if (kind < 2) {
+		memset(code + 1, 0, 4);
+		memcpy(code + 5, &selector, 2);
+	}
+	memset(memory + CODE, 0xf4, 64);
+	memcpy(memory + CODE, code, 7);
+	m.rip = CODE;
+	if (!put_halts(code))
+		return true;
+	theirs = run_reference(r, cpl, code);
+	run(code, INSN_MAX_BYTES);
+	ours = result.status == EMULATE_FAULT ? result.event.vector :
+	       result.status == EMULATE_OK ? -1 : 1000 + result.status;
+	if (ours != theirs && is_known(row, r, ours, theirs))
+		return true;
+	SAME("exception", ours, theirs);
+	if (ours >= 0 && !(m.cr0 & CR0_TS)) {
+		assert_memory_equal(&m, &before, sizeof(m));
+		return true;
+	}
+	switches++;
+	SAME("TS", m.cr0 & CR0_TS, uc_get(r, UC_X86_REG_CR0) & CR0_TS);
+	if (ours >= 0) {
+		inner_faults++;
+		return true;
+	}
+	return same_state(r, row, code);
+}
+
+static void test_tasks_as_unicorn(void **state)
+{
+	struct reference r;
+	unsigned bad = 0;
+
+	open_reference(&r, CPU_MODE_32);
+	for (unsigned n = 0; n < 3 * cases() && bad < 5; n++)
+		bad += !compare_task(&r);
+	print_message("%u cases, %u switched, %u of them to a fault\n", 3 * cases(), switches,
+		      inner_faults);
+	close_reference(&r);
+	assert_int_equal(bad, 0);
+	assert_true(switches > cases());
+}
+
 static bool has_line(const char *id)
 {
 	FILE *file = fopen("tests/emulator-differences", "r");
@@ -803,6 +925,7 @@ int main(void)
 		cmocka_unit_test(test_real_mode_as_unicorn),
 		cmocka_unit_test(test_32_bit_as_unicorn),
 		cmocka_unit_test(test_64_bit_as_unicorn),
+		cmocka_unit_test(test_tasks_as_unicorn),
 		cmocka_unit_test(test_differences),
 	};
 
