@@ -52,6 +52,16 @@ static void check_pages(void)
 	check("2M page: A", *large & (A | D), A);
 }
 
+static void outs(void *at)
+{
+	__asm__ volatile("outsb" : "+S"(at) : "d"(0x80) : "memory");
+}
+
+static void ins(void *at)
+{
+	__asm__ volatile("insb" : "+D"(at) : "d"(0x80) : "memory");
+}
+
 /* A PDPTE changes with CR3. That it doesn't before, and its reserved bits, TCG doesn't know. */
 static void check_pdptes(void)
 {
@@ -70,6 +80,13 @@ static void check_pdptes(void)
 	set(third, 0);
 	check("PDPTE: none", try(read_at, AT), fault(0));
 	check("CR2", trap.cr2, AT);
+	check("PDPTE: none, OUTS", try(outs, AT), fault(0));
+	check("PDPTE: none, INS", try(ins, AT), fault(2));
+	check("PDPTE: none, CR2 of INS", trap.cr2, AT);
+	check("PDPTE: none, of the fourth: OUTS", try(outs, 0xc0000000ul), fault(0));
+	set(third, (word)directory[2] | P | 0x18);	/* PWT and PCD */
+	check("PDPTE with PWT and PCD", *(volatile u8 *)AT, 2);
+	check("PDPTE with PWT and PCD: OUTS", try(outs, AT), 0);
 	set(third, (word)directory[1] | P);
 	check("PDPTE: the first again", *(volatile u8 *)AT, 1);
 }

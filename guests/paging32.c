@@ -14,6 +14,8 @@
 #define LARGE	0x80400000ul
 
 static u32 directory[1024] __attribute__((aligned(4096)));
+static u32 small_directory[1024] __attribute__((aligned(4096)));	/* of 4K pages alone */
+static u32 low[1024] __attribute__((aligned(4096)));
 static u32 table[1024] __attribute__((aligned(4096)));
 static u8 page[PAGE] __attribute__((aligned(4096)));
 
@@ -60,16 +62,67 @@ static void check_large(void)
 	check("4M page: reserved bit", try(read_at, LARGE) & ~1ull, fault(8));
 }
 
+static void outs(void *at)
+{
+	__asm__ volatile("outsb" : "+S"(at) : "d"(0x80) : "memory");
+}
+
+static void ins(void *at)
+{
+	__asm__ volatile("insb" : "+D"(at) : "d"(0x80) : "memory");
+}
+
+/* Bits 13 and up of a 4M entry are bits 32 and up of its address ("PSE-36"): here of 4 GiB above
+ * the page, where nothing is, so that it must stay as it is. */
+static void check_pse36(void)
+{
+	static const struct { const char *name; void (*make)(void *); u32 flags; } rows[] = {
+		{ "read", read_at, A }, { "write", write_at, A | D }, { "OUTS", outs, A },
+		{ "INS", ins, A | D },
+	};
+	volatile u32 *entry = &directory[LARGE >> 22];
+	word there = (word)page & 0x3fffff;
+
+	if (!(cpuid(1, 0).edx >> 17 & 1)) {
+		skip("PSE-36", "not offered");
+		return;
+	}
+	page[0] = 0x11;
+	for (u32 i = 0; i < COUNT(rows); i++) {
+		set(entry, ((word)page & ~0x3ffffful) | P | W | PS | 1ul << 13);
+		check_in("PSE-36", rows[i].name, try(rows[i].make, LARGE + there), 0);
+		check_in("PSE-36, A and D", rows[i].name, *entry & (A | D), rows[i].flags);
+	}
+	check("PSE-36: the page below 4 GiB", page[0], 0x11);
+	/* without CR4.PSE the entry is one of a table */
+	WRITE_CR(3, small_directory);
+	WRITE_CR(4, READ_CR(4) & ~CR4_PSE);
+	small_directory[LARGE >> 22] = (word)table | P | W | PS;
+	table[0] = (word)page | P | W;
+	WRITE_CR(3, small_directory);
+	check("PS without CR4.PSE: read", *(volatile u8 *)LARGE, 0x11);
+	check("PS without CR4.PSE: OUTS", try(outs, LARGE), 0);
+	table[0] = (word)page | P;
+	WRITE_CR(3, small_directory);
+	check("PS without CR4.PSE: INS", try(ins, LARGE), fault(3));
+	WRITE_CR(4, READ_CR(4) | CR4_PSE);
+	WRITE_CR(3, directory);
+}
+
 void guest_main(u32 magic, u32 info)
 {
 	for (u32 i = 0; i < 512; i++)
 		directory[i] = i << 22 | P | W | PS;
+	for (u32 i = 0; i < 1024; i++)
+		low[i] = i << 12 | P | W;
+	small_directory[0] = (word)low | P | W;
 	directory[AT >> 22] = (word)table | P | W;
 	WRITE_CR(4, READ_CR(4) | CR4_PSE);
 	WRITE_CR(3, directory);
 	WRITE_CR(0, READ_CR(0) | CR0_PG | CR0_WP);
 	check_small();
 	check_large();
+	check_pse36();
 	WRITE_CR(0, READ_CR(0) & ~CR0_PG);
 	check("paging off again", page[3], 0x33);
 }
