@@ -2,7 +2,7 @@
 /*
  * Application processors: what the MADT lists, INIT and start-up IPIs in all their forms, the state
  * in which an AP begins, what INIT keeps and resets (SDM vol. 3A, "MP Initialization", "Processor
- * State After Power-up, Reset, or INIT", "Local APIC State After It Receives an INIT-Deassert IPI").
+ * State After Power-up, Reset, or INIT", "Local APIC State After It Receives an INIT Reset").
  */
 #include "guests/lib/smp.h"
 
