@@ -65,7 +65,7 @@ $(HOST_BUILD)/test_native: $(FAST_COMMON) $(FAST_NATIVE)
 # Fuzz targets: tests/fuzz/fuzz_*.c, each with the pure rooms, by clang's libFuzzer with sanitizers.
 FUZZ_CC      ?= clang
 FUZZ_CFLAGS  := -std=gnu11 -O1 -g -I. -fno-omit-frame-pointer -fno-sanitize-recover=all \
-                $(filter-out -Werror,$(WARNINGS))
+                -DLOCK_CHECKS $(filter-out -Werror,$(WARNINGS))
 FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_OBJS    := $(HOST_PURE:%.c=$(FUZZ_BUILD)/%.o) $(FUZZ_BUILD)/tests/host/support.o
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
