@@ -266,7 +266,8 @@ static void check_nmi(void)
 	check("NMI: the next one comes", nmis, 1);
 }
 
-/* HLT with interrupts off: an NMI ends it. One is sent by the timer through LVT. */
+/* HLT with interrupts off: an NMI ends it. They come again and again: on a slow machine the first may
+ * be there before the HLT. */
 static void check_nmi_hlt(void)
 {
 	nmis = 0;

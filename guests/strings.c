@@ -365,7 +365,8 @@ static void on_timer(struct frame *f)
 
 static void run_big(const char *name, unsigned size, u64 count, u64 from, u64 to)
 {
-	struct state s = { .rcx = count, .rsi = from, .rdi = to, .flags = 0x202 };
+	const struct state begin = { .rcx = count, .rsi = from, .rdi = to, .flags = 0x202 };
+	struct state s = begin;
 
 	total = count;
 	unit = size;
@@ -374,7 +375,11 @@ static void run_big(const char *name, unsigned size, u64 count, u64 from, u64 to
 	ticks = in_the_middle = inconsistent = 0;
 	make_code(MOVS, size, REP, 8);
 	lapic_write(LAPIC_TMICT, 100000);
-	execute(&s);
+	/* Again until one has come in the middle, however fast this machine is. */
+	for (unsigned i = 0; i < 1 || (under_plinth() && !in_the_middle && i < 10000); i++) {
+		s = begin;
+		execute(&s);
+	}
 	cli();
 	lapic_write(LAPIC_TMICT, 0);
 	check_in(name, "RCX", s.rcx, 0);

@@ -244,7 +244,8 @@ static void on_timer(struct frame *f)
 
 static void check_big(void)
 {
-	struct state s = { .rdx = 0x80, .rsi = 0x1000000, .rcx = 20000, .flags = 0x202 };
+	const struct state begin = { .rdx = 0x80, .rsi = 0x1000000, .rcx = 20000, .flags = 0x202 };
+	struct state s = begin;
 
 	set_handler(TIMER_VECTOR, on_timer);
 	lapic_write(LAPIC_SVR, 0x1ff);
@@ -253,7 +254,11 @@ static void check_big(void)
 	start = s.rsi;
 	total = s.rcx;
 	lapic_write(LAPIC_TMICT, 500000);
-	run(&s, "\xf3\x6e");
+	/* Again until the timer has come, however fast this machine is. */
+	for (unsigned i = 0; i < 100000 && ticks < 3; i++) {
+		s = begin;
+		run(&s, "\xf3\x6e");
+	}
 	cli();
 	lapic_write(LAPIC_TMICT, 0);
 	check("20000 bytes: RCX and RSI", s.rcx << 32 | (s.rsi - start), 20000);
