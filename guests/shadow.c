@@ -266,8 +266,7 @@ static void check_nmi(void)
 	check("NMI: the next one comes", nmis, 1);
 }
 
-/* HLT with interrupts off: an NMI ends it. They come again and again: on a slow machine the first may
- * be there before the HLT. */
+/* HLT with interrupts off: an NMI ends it. */
 static void check_nmi_hlt(void)
 {
 	nmis = 0;
