@@ -300,11 +300,11 @@ static void end_shadow(struct vcpu *v, u8 shadow)
 static enum handled completed(struct vcpu *v, const struct emulate_result *result)
 {
 	end_shadow(v, result->shadow);
-	if (result->event.type != EVENT_NONE) {
+	if (result->event.type != EVENT_NONE)
 		v->raised = result->event;
-		return HANDLED_INJECT;
-	}
-	return v->cur->activity == ACTIVITY_HLT ? HANDLED_SLEEP : HANDLED_RESUME;
+	if (v->cur->activity == ACTIVITY_HLT)
+		return HANDLED_SLEEP;	/* which that event ends at once */
+	return result->event.type != EVENT_NONE ? HANDLED_INJECT : HANDLED_RESUME;
 }
 
 static void print_bytes(char *to, size_t size, const struct exit *x)

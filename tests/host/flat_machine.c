@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A machine for the emulator, to be included by a test: all registers, flat memory without paging,
- * control registers that hold what is written. Everything that an instruction changes is in `m`.
+ * control registers that hold what is written. Everything that an instruction changes is in `m`. What
+ * it reads of memory is counted by byte: another CPU may change a byte between two reads.
  */
 #include "emulate/decode.h"
 #include "emulate/emulate.h"
@@ -35,6 +36,8 @@ static unsigned implicit_user;		/* accesses to tables that were not made as a su
 static u64 table_first, table_last = 0;	/* where such tables lie */
 static u64 no_write_first = ~0ull, no_write_last;	/* #PF on a write */
 static unsigned intercepts;
+static unsigned fetched_twice;		/* bytes that one instruction has read more than once */
+static u32 call_number = 1, fetched[MEMORY];
 static u32 port_value;
 static unsigned port_writes;
 
@@ -115,6 +118,10 @@ static enum emulate_status do_read(void *ctx, gva_t at, void *to, unsigned size,
 {
 	if (check(ctx, at, size, access, fault) != EMULATE_OK)
 		return EMULATE_FAULT;
+	for (unsigned i = 0; i < size; i++) {
+		fetched_twice += fetched[at.v + i] == call_number;
+		fetched[at.v + i] = call_number;
+	}
 	memcpy(to, memory + at.v, size);
 	return EMULATE_OK;
 }
@@ -199,6 +206,8 @@ static enum cpu_mode code_mode(void)
 static inline enum emulate_status run(const void *bytes, unsigned length)
 {
 	before = m;
+	call_number++;
+	fetched_twice = 0;
 	return emulate(&ops, NULL, m.gpr, code_mode(), bytes, length, &result);
 }
 

@@ -80,7 +80,13 @@ static enum emulate_status deliver(u8 type, u8 vector, bool has_error, u32 error
 			   .rip = m.rip, .insn_len = 2 };
 
 	before = m;
-	return emulate_event(&ops, NULL, m.gpr, code_mode(), &e, &result);
+	call_number++;
+	fetched_twice = 0;
+	emulate_event(&ops, NULL, m.gpr, code_mode(), &e, &result);
+	/* Each byte once; a task's segment registers may share a descriptor. */
+	if (result.status == EMULATE_OK && !(m.cr0 & CR0_TS))
+		assert_int_equal(fetched_twice, 0);
+	return result.status;
 }
 
 #define RUN(bytes)	run(bytes, sizeof(bytes) - 1)

@@ -5,6 +5,7 @@
  */
 #include "include/x86/msr.h"
 #include "vcpu/emulation.h"
+#include "vcpu/events.h"
 #include "vcpu/exits.h"
 
 #include "tests/host/fake_vcpu.c"
@@ -103,6 +104,12 @@ static void test_hlt_sleeps(void **state)
 	assert_int_equal(v->cur->activity, ACTIVITY_HLT);
 	assert_true(v->cur->rip == CODE + 1);
 	v->cur->activity = ACTIVITY_ACTIVE;
+	block.rflags |= RFLAGS_TF;		/* the step's #DB ends it */
+	assert_int_equal(RUN("\xf4"), HANDLED_SLEEP);
+	assert_int_equal(v->raised.vector, EXC_DB);
+	assert_true(events_wake_up(v));
+	v->cur->activity = ACTIVITY_ACTIVE;
+	block.rflags = RFLAGS_FIXED;
 	block.seg[SEG_CS].attr |= SEG_ATTR_DPL;
 	block.seg[SEG_SS].attr |= SEG_ATTR_DPL;
 	expect_fault(RUN("\xf4"), EXC_GP);
