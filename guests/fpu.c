@@ -376,6 +376,41 @@ static void check_ts(void)
 	WRITE_CR(4, READ_CR(4) | CR4_OSFXSR);
 }
 
+/* ---- vector registers from and to MMIO ---- */
+
+static void check_mmio(void)
+{
+	u64 byte = *(volatile u8 *)MMIO, all = byte * 0x0101010101010101, low, high, upper = 0;
+
+	load_pattern(9);
+	save(before);
+	sse_load((void *)MMIO);
+	__asm__ volatile("movq %%xmm0, %0; movhlps %%xmm0, %%xmm0; movq %%xmm0, %1"
+			 : "=r"(low), "=r"(high));
+	check("MOVUPS from MMIO: what is read", low == all && high == all, 1);
+	load_pattern(9);
+	sse_load((void *)MMIO);
+	save(after);
+	memcpy(after + 160, before + 160, 16);
+	check("MOVUPS from MMIO: nothing else changes", changes(), 0);
+	load_pattern(9);
+	sse_store((void *)MMIO);
+	save(after);
+	check("MOVUPS to MMIO: nothing changes", changes(), 0);
+	if (!has_avx) {
+		skip("VMOVUPS from MMIO", "no AVX");
+		return;
+	}
+	__asm__ volatile("vmovups (%0), %%xmm1" :: "r"(MMIO));
+	save(after);
+	memcpy(&upper, after + 576 + 16, sizeof(upper));
+	check("VMOVUPS XMM from MMIO: the upper half is zero", upper, 0);
+	__asm__ volatile("vmovups (%0), %%ymm2" :: "r"(MMIO));
+	save(after);
+	memcpy(&upper, after + 576 + 32 + 8, sizeof(upper));
+	check("VMOVUPS YMM from MMIO: the upper half", upper == all, 1);
+}
+
 /* ---- x87 faults ---- */
 
 static void pending_fault(void *arg)
@@ -415,6 +450,7 @@ void guest_main(u32 magic, u32 info)
 	check_kinds();
 	check_computation();
 	check_ts();
+	check_mmio();
 	check_faults();
 	if (!has_xsave) {
 		skip("XCR0", "no XSAVE");
