@@ -541,7 +541,7 @@ static void tick_devices(struct board *board, u64 now)
 void board_tick(struct board *board, unsigned vcpu, u64 now)
 {
 	spin_lock(&board->lock);
-	if (!vcpu)
+	if (!vcpu && now >= board->devices_next)
 		tick_devices(board, now);
 	lapic_tick(&board->lapic[vcpu], now);
 	interrupt_ended(board, now);	/* by itself, in the 8259A's automatic mode */
