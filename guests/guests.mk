@@ -12,6 +12,7 @@ TAP_GUESTS   += devices
 TAP_GUESTS   += access walks modes paging57 pku tables $(PAGING_32)
 TAP_GUESTS   += pic pit
 OTHER_GUESTS := modefuzz boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
+OTHER_GUESTS += apdeath initstorm
 SMP_GUESTS   := smp ipi ipicount
 SMP_GUESTS   += shootdown x2apic atomic ioapic
 GUESTS       := $(TAP_GUESTS) $(SMP_GUESTS) $(OTHER_GUESTS)
@@ -73,8 +74,9 @@ $(ACCESS_32): $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
 $(GUEST_BUILD)/bench.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/bench_paging.o
 $(GUEST_BUILD)/bench.elf: $(GUEST_BUILD)/lib/bench_paging.o
 
-$(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): GUEST_EXTRA := $(SMP_LIB)
-$(SMP_GUESTS:%=$(GUEST_BUILD)/%.elf): $(SMP_LIB)
+SMP_LINKED   := $(SMP_GUESTS) apdeath initstorm
+$(SMP_LINKED:%=$(GUEST_BUILD)/%.elf): GUEST_EXTRA := $(SMP_LIB)
+$(SMP_LINKED:%=$(GUEST_BUILD)/%.elf): $(SMP_LIB)
 
 $(GUEST_BUILD)/boot-multiboot2.elf: GUEST_HEADER := multiboot2
 $(GUEST_BUILD)/boot-pvh.elf: GUEST_HEADER := pvh

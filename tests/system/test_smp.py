@@ -102,3 +102,30 @@ def test_lock_order(run, guest):
     """An image that checks the order of its locks, with what makes CPUs meet (docs/vcpu.md)."""
     result = run(*CHECKS, "--guest", f"kernel=build/guests/{guest}.elf,cpus=4", timeout=120)
     assert result.status == 1, result
+
+
+def test_guilty_vcpu(run):
+    """The vCPU that ends its guest is reported whole, and where the others were."""
+    result = run("--guest", "kernel=build/guests/apdeath.elf,cpus=3", timeout=60)
+    assert result.status == 6 and result.says("guest 1: ended: killed: triple fault"), result
+    assert result.says(r"^guest 1, vCPU 1, on CPU 1:$"), result
+    assert result.says(r"^  vCPU 0 of guest 1, on CPU 0: RIP [0-9a-f]{16}; last exit "), result
+    assert result.says(r"^  vCPU 2 of guest 1, on CPU 2: RIP [0-9a-f]{16}, halted; last exit HLT$"), result
+
+
+def test_init_storm(run):
+    """INIT and start-up IPIs at any moment: in the guest, in an exit, halted, before a start."""
+    result = run(*CHECKS, "--guest", "kernel=build/guests/initstorm.elf,cpus=4", timeout=150)
+    assert result.status == 1, result
+    assert re.search(r"^storm: 200 starts, all seen, some interrupts$", result.output, re.M), result
+
+
+def test_panic_report(run):
+    """A panic tells where the vCPUs of all CPUs are."""
+    result = run("--hv", "crash=ud crash-at=input", "--guest", "kernel=build/guests/heartbeat.elf,cpus=2",
+                 "--guest", "kernel=build/guests/heartbeat.elf,cpus=1", "--input-after", "beat 3",
+                 "--input", "x", timeout=60)
+    assert result.status == 4 and result.says(r"^vCPU 0 of guest 1, RIP [0-9a-f]{16}:$"), result
+    assert result.says("^  vCPU 1 of guest 1, on CPU 1: RIP 000000000000fff0, waiting for a start-up IPI; "
+                       "last exit none$"), result
+    assert result.says(r"^  vCPU 0 of guest 2, on CPU 2: RIP [0-9a-f]{16}.*; last exit \w+"), result
