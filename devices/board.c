@@ -548,6 +548,13 @@ void board_tick(struct board *board, unsigned vcpu, u64 now)
 	spin_unlock(&board->lock);
 }
 
+void board_apic_tick(struct board *board, unsigned vcpu, u64 now)
+{
+	spin_lock(&board->lock);
+	lapic_tick(&board->lapic[vcpu], now);
+	spin_unlock(&board->lock);
+}
+
 int board_interrupt_accept(struct board *board, unsigned vcpu)
 {
 	struct lapic *lapic = &board->lapic[vcpu];

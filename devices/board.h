@@ -122,6 +122,15 @@ static inline u64 board_next_event(const struct board *board, unsigned vcpu)
 	return vcpu ? next : MIN(next, board_devices_next_event(board));
 }
 
+/* The same two for `vcpu`'s LAPIC alone, which may so be brought to the moment of its timer a little
+ * before that has come, if its vCPU doesn't run until then. */
+static inline u64 board_apic_next_event(const struct board *board, unsigned vcpu)
+{
+	return lapic_next_event(&board->lapic[vcpu]);
+}
+
+void board_apic_tick(struct board *board, unsigned vcpu, u64 now);
+
 /* `vcpu` carries out an INIT: its LAPIC is as after power-on, but for the ID and IA32_APIC_BASE. */
 void board_apic_init(struct board *board, unsigned vcpu);
 

@@ -96,6 +96,8 @@ static bool do_requests(struct vcpu *v)
 	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE &&
 	    !events_prepare(v))
 		vm_kill(v, WHY_TRIPLE_FAULT);
+	if (unlikely(requests & REQUEST_HOLD))
+		vcpu_hold(v);
 	return true;
 }
 

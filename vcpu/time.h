@@ -18,6 +18,9 @@ void vcpu_apic_set_cr8(struct vcpu *v, u8 value);
 /* What an INIT does to it. */
 void vcpu_apic_init(struct vcpu *v);
 
+/* REQUEST_HOLD: waits, at most for LEAD_TICKS (time.c), until the entry may come. */
+void vcpu_hold(struct vcpu *v);
+
 /* Devices of v's guest, by port and by address. `size` in bytes. What nobody claims reads as ones.
  */
 u32 vcpu_port_read(struct vcpu *v, u16 port, unsigned size);

@@ -97,6 +97,7 @@ enum vcpu_request {
 	REQUEST_CONTROLS	= BIT(5),	/* controls changed: the backend must program them */
 	REQUEST_END		= BIT(6),	/* the guest has ended */
 	REQUEST_PAUSE		= BIT(8),	/* another vCPU changes what handlers read (vm_pause()) */
+	REQUEST_HOLD		= BIT(9),	/* enter no earlier than hold_until */
 	REQUEST_STARTUP		= BIT(7),	/* an INIT or start-up IPI has come (vcpu/startup.h) */
 };
 
@@ -176,6 +177,7 @@ struct vcpu {
 	/* What its host CPU's timer is set to, in ns of the guest's clock: its LAPIC's next event, and
 	 * for vCPU 0 the devices' too. Written by itself, read by others. */
 	u64 next_event;
+	u64 hold_until;		/* TSC of the host, for REQUEST_HOLD */
 	u64 exit_tsc;
 	struct exit_count count[NR_EXIT_KINDS];
 	u64 start_tsc, idle;	/* when it began to run, and ticks that it waited halted: not in time[] */

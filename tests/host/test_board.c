@@ -99,6 +99,35 @@ static void test_unclaimed(void **state)
 	assert_false(board_mmio_write(&board, 0, GPA(0xfe000000), 4, 1, 0));
 }
 
+/* One LAPIC is brought to the moment of its timer: nothing else notices. */
+static void test_apic_ahead(void **state)
+{
+	u64 due, devices;
+
+	setup();
+	board_io_write(&board, 0, 0x43, 1, 0x34, 0);	/* PIT, channel 0, rate generator, 1193 */
+	board_io_write(&board, 0, 0x40, 1, 1193 & 0xff, 0);
+	board_io_write(&board, 0, 0x40, 1, 1193 >> 8, 0);
+	assert_true(board_mmio_write(&board, 1, GPA(0xfee000f0), 4, 0x1ff, 0));
+	assert_true(board_mmio_write(&board, 1, GPA(0xfee003e0), 4, 0xb, 0));
+	assert_true(board_mmio_write(&board, 1, GPA(0xfee00320), 4, 0x41, 0));
+	assert_int_equal(board_apic_next_event(&board, 1), CLOCK_NEVER);
+	assert_true(board_mmio_write(&board, 1, GPA(0xfee00380), 4, 5000000, 0));
+	due = board_apic_next_event(&board, 1);
+	devices = board_devices_next_event(&board);
+	assert_true(due != CLOCK_NEVER && devices < due);
+	board_apic_tick(&board, 1, due - 1);
+	assert_false(board_interrupt_pending(&board, 1));
+	board_apic_tick(&board, 0, due);
+	assert_false(board_interrupt_pending(&board, 1));
+	board_apic_tick(&board, 1, due);
+	assert_true(board_interrupt_pending(&board, 1));
+	assert_int_equal(board_interrupt_accept(&board, 1), 0x41);
+	assert_int_equal(board_apic_next_event(&board, 1), CLOCK_NEVER);
+	assert_true(board_devices_next_event(&board) == devices);
+	assert_false(board_interrupt_pending(&board, 0));
+}
+
 /* The quick read is the read, for each port that has one; none has that looks at the clock. */
 static void test_quick_reads(void **state)
 {
@@ -521,7 +550,7 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_quick_reads),
+		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_quick_reads), cmocka_unit_test(test_apic_ahead),
 		cmocka_unit_test(test_wide_access), cmocka_unit_test(test_straddling),
 		cmocka_unit_test(test_debug_ports), cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_i8042), cmocka_unit_test(test_pci), cmocka_unit_test(test_fwcfg),
