@@ -189,6 +189,20 @@ static enum emulate_status write(void *ctx, gva_t at, const void *from, unsigned
 	__atomic_compare_exchange_n((type *)p.memory, (type *)old, *(const type *)desired, false, \
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
+/* CMPXCHG16B; the emulator has seen to the alignment. */
+static bool exchange_16(void *at, const u64 *old, const void *desired)
+{
+	u64 low = old[0], high = old[1], new[2];
+	bool done;
+
+	memcpy(new, desired, sizeof(new));
+	asm volatile("lock cmpxchg16b (%4)"
+		     : "=@ccz"(done), "+a"(low), "+d"(high)
+		     : "b"(new[0]), "r"(at), "c"(new[1])
+		     : "memory");
+	return done;
+}
+
 static enum emulate_status cmpxchg(void *ctx, gva_t at, const void *expected, const void *desired,
 				   unsigned size, u32 access, struct event *fault)
 {
@@ -208,6 +222,7 @@ static enum emulate_status cmpxchg(void *ctx, gva_t at, const void *expected, co
 	case 2: done = EXCHANGE(u16); break;
 	case 4: done = EXCHANGE(u32); break;
 	case 8: done = EXCHANGE(u64); break;
+	case 16: done = exchange_16(p.memory, old, desired); break;
 	default: return EMULATE_UNHANDLED;
 	}
 	return done ? EMULATE_OK : EMULATE_AGAIN;
