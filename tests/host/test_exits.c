@@ -1052,9 +1052,35 @@ static void test_stage2_denied(void **state)
 	assert_int_equal(*(u64 *)(memory + 0x61008), 0);
 }
 
+/* SDM vol. 2A, "CMPXCHG8B/CMPXCHG16B", on memory that an exit told the emulator to go to. */
+static void test_exchange_of_16_bytes(void **state)
+{
+	u64 *at = (u64 *)(memory + 0x60010);
+
+	set_mode(64, CODE);
+	memcpy(memory + CODE, "\x48\x0f\xc7\x0b", 4);		/* CMPXCHG16B [RBX] */
+	at[0] = v->gpr[GPR_RAX] = 0x1111111122222222;
+	at[1] = v->gpr[GPR_RDX] = 0x3333333344444444;
+	v->gpr[GPR_RBX] = 0x60010;
+	v->gpr[GPR_RCX] = 0x5555555566666666;
+	assert_int_equal(stage2(0x60010, ACCESS_WRITE), HANDLED_RESUME);
+	fake_enter();
+	assert_true(at[0] == 0x60010 && at[1] == 0x5555555566666666);
+	assert_true(block.rflags & RFLAGS_ZF);
+	/* the other way: memory isn't as the registers say, and goes into them */
+	fake_leave();
+	block.rip = CODE;
+	set_mode(64, CODE);
+	assert_int_equal(stage2(0x60010, ACCESS_WRITE), HANDLED_RESUME);
+	fake_enter();
+	assert_true(v->gpr[GPR_RAX] == 0x60010 && v->gpr[GPR_RDX] == 0x5555555566666666);
+	assert_true(at[0] == 0x60010 && !(block.rflags & RFLAGS_ZF));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(test_exchange_of_16_bytes),
 		TEST(test_routing),
 		TEST(test_l1_gets_none_of_its_own),
 		TEST(test_exits_that_end_the_guest),
