@@ -8,6 +8,7 @@
 
 #include "include/hypercall.h"
 #include "tests/host/fake_vcpu.c"
+#include "vcpu/emulation.h"
 #include "vcpu/events.h"
 
 #define PML4	0x10000u
@@ -1052,7 +1053,13 @@ static void test_stage2_denied(void **state)
 	assert_int_equal(*(u64 *)(memory + 0x61008), 0);
 }
 
-/* SDM vol. 2A, "CMPXCHG8B/CMPXCHG16B", on memory that an exit told the emulator to go to. */
+static enum handled emulate_here(void)
+{
+	v->exit = (struct exit){ .kind = EXIT_HLT };
+	return emulate_one(v);
+}
+
+/* SDM vol. 2A, "CMPXCHG8B/CMPXCHG16B". */
 static void test_exchange_of_16_bytes(void **state)
 {
 	u64 *at = (u64 *)(memory + 0x60010);
@@ -1063,7 +1070,7 @@ static void test_exchange_of_16_bytes(void **state)
 	at[1] = v->gpr[GPR_RDX] = 0x3333333344444444;
 	v->gpr[GPR_RBX] = 0x60010;
 	v->gpr[GPR_RCX] = 0x5555555566666666;
-	assert_int_equal(stage2(0x60010, ACCESS_WRITE), HANDLED_RESUME);
+	assert_int_equal(emulate_here(), HANDLED_RESUME);
 	fake_enter();
 	assert_true(at[0] == 0x60010 && at[1] == 0x5555555566666666);
 	assert_true(block.rflags & RFLAGS_ZF);
@@ -1071,7 +1078,7 @@ static void test_exchange_of_16_bytes(void **state)
 	fake_leave();
 	block.rip = CODE;
 	set_mode(64, CODE);
-	assert_int_equal(stage2(0x60010, ACCESS_WRITE), HANDLED_RESUME);
+	assert_int_equal(emulate_here(), HANDLED_RESUME);
 	fake_enter();
 	assert_true(v->gpr[GPR_RAX] == 0x60010 && v->gpr[GPR_RDX] == 0x5555555566666666);
 	assert_true(at[0] == 0x60010 && !(block.rflags & RFLAGS_ZF));
