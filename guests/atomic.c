@@ -9,7 +9,7 @@
 
 #define EACH		5000u
 #define CODES		200u
-#define HANDOVERS	300u
+#define HANDOVERS	50u
 #define RUN_VECTOR	0x71
 #define MSR_TSC		0x10u
 

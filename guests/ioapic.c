@@ -358,7 +358,7 @@ static void check_rtc(void)
 	u8 b = rtc_read(0x0b) & 0x0f;
 
 	set_pin(RTC_PIN, 0, RTC_VECTOR);
-	rtc_write(0x0a, 0x26);		/* 1024 Hz */
+	rtc_write(0x0a, 0x2a);		/* 64 Hz */
 	rtc_read(0x0c);
 	rtc_count = 0;
 	rtc_write(0x0b, b | RTC_PERIODIC);
