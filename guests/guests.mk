@@ -63,8 +63,8 @@ $(GUESTS_32:%=$(GUEST_BUILD)/%.elf): $(GUEST_BUILD)/%.elf: $(GUEST_BUILD)/%.o $(
 	$(GUEST_LD) -m elf_i386 -o $@ $(GUEST_LIB_32) $(GUEST_EXTRA) $<
 
 # What only some kernels are linked with, in front of the rule that links them.
-$(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
-$(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64)
+$(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64 modes)
+$(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64 modes)
 $(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/modes.o
 $(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: $(GUEST_BUILD)/lib/modes.o
 ACCESS_32    := $(GUEST_BUILD)/accesspae.elf $(GUEST_BUILD)/access32.elf

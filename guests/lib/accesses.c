@@ -25,7 +25,7 @@
 /* Sets of modes, a bit for each combination. */
 #define ALL_MODES	0xffffffffu
 #define NO_PKE		0x0000ffffu
-#define WITH_NXE	0xff00ff00u
+#define ONE_MODE	(1u << 15)
 #define FEW_MODES	(1u << 0 | 1u << MODE_NXE | 1u << 15 | 1u << 31)
 
 static const struct access_front *front;
@@ -481,9 +481,10 @@ void access_enumerate(const struct access_front *of)
 			group("table flags", BY_CPU, NO_PKE, table_in_mode);
 			group("table flags", BY_STRING_IO, FEW_MODES, table_in_mode);
 		}
-		group("rights of all levels", BY_CPU, FEW_MODES, rights_in_mode);
+		group("rights of all levels", BY_CPU, front->levels > 4 ? ONE_MODE : FEW_MODES,
+		      rights_in_mode);
 		group("single bits", BY_CPU, FEW_MODES, bits_in_mode);
-		group("leaf flags", BY_STRING_IO, i ? WITH_NXE : ALL_MODES, leaf_in_mode);
+		group("leaf flags", BY_STRING_IO, i ? FEW_MODES : ALL_MODES, leaf_in_mode);
 		group("single bits", BY_STRING_IO, FEW_MODES, bits_in_mode);
 	}
 	check("cases", all_cases, all_cases);
