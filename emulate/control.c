@@ -113,13 +113,11 @@ static enum emulate_status check_code(struct emulation *e, const struct descript
 }
 
 /* The way back, of CALL, onto the present stack, as the new code will see it. */
-static enum emulate_status push_return(struct emulation *e, const struct segment *cs, u64 rip,
-				       unsigned size, struct stack *s)
+static enum emulate_status push_return(struct emulation *e, unsigned size, struct stack *s)
 {
 	u64 back[2] = { e->ops->segment(e->ctx, SEG_CS)->selector, e->next_rip };
-	enum emulate_status status = push_values(e, s, back, 2, size);
 
-	return status == EMULATE_OK ? check_rip(e, cs, rip) : status;
+	return push_values(e, s, back, 2, size);
 }
 
 static enum emulate_status far_code(struct emulation *e, struct descriptor *d, u64 rip,
@@ -131,12 +129,14 @@ static enum emulate_status far_code(struct emulation *e, struct descriptor *d, u
 
 	status = check_code(e, d, is_conforming(&d->seg) ? dpl <= cpl :
 			    dpl == cpl && (d->selector & SELECTOR_RPL) <= cpl);
+	if (status == EMULATE_OK && is_call)
+		status = check_stack_room(e, &s, 2, e->insn->op_bytes);
 	if (status == EMULATE_OK)
 		status = check_rip(e, &d->seg, rip);
 	if (status == EMULATE_OK)
 		status = mark_accessed(e, d);
 	if (status == EMULATE_OK && is_call)
-		status = push_return(e, &d->seg, rip, e->insn->op_bytes, &s);
+		status = push_return(e, e->insn->op_bytes, &s);
 	if (status != EMULATE_OK)
 		return status;
 	if (is_call)
@@ -217,6 +217,8 @@ static enum emulate_status call_inner(struct emulation *e, struct gate_target *t
 	values[n++] = e->ops->segment(e->ctx, SEG_CS)->selector;
 	values[n++] = e->next_rip;
 	if (status == EMULATE_OK)
+		status = check_stack_room(e, &s, n, t->size);
+	if (status == EMULATE_OK)
 		status = check_rip(e, &t->cs.seg, t->rip);
 	if (status == EMULATE_OK)
 		status = mark_accessed(e, &t->cs);
@@ -234,14 +236,18 @@ static enum emulate_status call_inner(struct emulation *e, struct gate_target *t
 static enum emulate_status gate_same(struct emulation *e, struct gate_target *t, bool is_call)
 {
 	struct stack s = current_stack(e);
-	enum emulate_status status = check_rip(e, &t->cs.seg, t->rip);
+	enum emulate_status status = EMULATE_OK;
 
 	if (t->size == 8)
 		s.bytes = 8;
+	if (is_call)
+		status = check_stack_room(e, &s, 2, t->size);
+	if (status == EMULATE_OK)
+		status = check_rip(e, &t->cs.seg, t->rip);
 	if (status == EMULATE_OK)
 		status = mark_accessed(e, &t->cs);
 	if (status == EMULATE_OK && is_call)
-		status = push_return(e, &t->cs.seg, t->rip, t->size, &s);
+		status = push_return(e, t->size, &s);
 	if (status != EMULATE_OK)
 		return status;
 	if (is_call)

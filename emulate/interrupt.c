@@ -215,15 +215,20 @@ static enum emulate_status deliver_gate(struct emulation *e, struct delivery *d)
 	enum emulate_status status = check_handler(e, d);
 	struct stack s;
 	u64 frame[10];
+	unsigned n = 0;
 
 	if (status == EMULATE_OK)
 		status = choose_stack(e, d, &s);
+	if (status == EMULATE_OK) {
+		n = make_frame(e, d, frame);
+		status = check_stack_room(e, &s, n, d->size);
+	}
 	if (status == EMULATE_OK)
 		status = check_rip(e, &d->cs.seg, d->rip);
 	if (status == EMULATE_OK)
 		status = mark_accessed(e, &d->cs);
 	if (status == EMULATE_OK)
-		status = push_values(e, &s, frame, make_frame(e, d, frame), d->size);
+		status = push_values(e, &s, frame, n, d->size);
 	if (status == EMULATE_OK)
 		enter_handler(e, d, &s);
 	return status;

@@ -99,6 +99,8 @@ enum emulate_status load_tr(struct emulation *e, u16 selector);
 
 /* stack.c */
 struct stack current_stack(struct emulation *e);
+enum emulate_status check_stack_room(struct emulation *e, const struct stack *s, unsigned count,
+				     unsigned size);
 enum emulate_status push_values(struct emulation *e, struct stack *s, const u64 *values,
 				unsigned count, unsigned size);
 enum emulate_status pop_values(struct emulation *e, struct stack *s, u64 *values, unsigned count,

@@ -78,6 +78,18 @@ static enum emulate_status stack_address(struct emulation *e, const struct stack
 	return raise_fault(e, EXC_SS, s->error);
 }
 
+/* The segment's part of it alone, which comes before the check of where a transfer goes. */
+enum emulate_status check_stack_room(struct emulation *e, const struct stack *s, unsigned count,
+				     unsigned size)
+{
+	enum emulate_status status = EMULATE_OK;
+	gva_t at;
+
+	for (unsigned i = 1; i <= count && status == EMULATE_OK; i++)
+		status = stack_address(e, s, s->rsp - i * size, size, &at);
+	return status;
+}
+
 /* All of them, or none: every place is checked before the first is written. */
 static enum emulate_status push_checked(struct emulation *e, const struct stack *s,
 					const u64 *values, unsigned count, unsigned size)
