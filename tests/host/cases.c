@@ -268,7 +268,13 @@ static void seed_memory(const struct test_case *c)
 
 	if (c->target - m.at > 2 * PAGE_SIZE)
 		return;
-	if (is_named(c->form, "CMPXCHG8B") || is_named(c->form, "CMPXCHG16B")) {
+	if (is_named(c->form, "BOUND")) {		/* bounds about the index */
+		u64 index = c->insn.reg == GPR_RSP ? m.rsp : m.gpr[c->insn.reg];
+		u64 low = index - below(3), high = index + below(3);
+
+		memcpy(at, &low, size);
+		memcpy(at + size, &high, size);
+	} else if (is_named(c->form, "CMPXCHG8B") || is_named(c->form, "CMPXCHG16B")) {
 		memcpy(at, &m.gpr[GPR_RAX], half);
 		memcpy(at + half, &m.gpr[GPR_RDX], half);
 	} else {
@@ -304,7 +310,7 @@ void make_case(const struct form *form, enum cpu_mode mode, u64 rip, struct test
 	aim_implicit(c);
 	if ((form->flags & BRANCHES) && !one_in(8))
 		seed_branch(c);
-	else if (one_in(4))
+	else if (one_in(4) || is_named(form, "BOUND"))
 		seed_memory(c);
 	c->length = decode(c->code, INSN_MAX_BYTES, mode, &c->insn);
 }

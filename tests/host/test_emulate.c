@@ -454,6 +454,31 @@ static void test_vector_alignment(void **state)
 	EXPECT_FAULT(CPU_MODE_64, "\xdd\x03", EXC_AC);		/* FLD m64 */
 }
 
+/* SDM vol. 2B, "MOVDIRI", "MOVDIR64B": few CPUs have them to compare with. */
+static void test_direct_stores(void **state)
+{
+	machine_reset(CPU_MODE_64);
+	for (unsigned i = 0; i < 64; i++)
+		m.data[i] = i + 1;
+	m.gpr[GPR_RBX] = DATA;
+	m.gpr[GPR_RAX] = DATA + 0x140;
+	assert_int_equal(RUN(CPU_MODE_64, "\x66\x0f\x38\xf8\x03"), EMULATE_OK);
+	assert_memory_equal(m.data + 0x140, m.data, 64);
+	assert_int_equal(m.data[0x180], 0);
+	m.rip = CODE;
+	m.gpr[GPR_RAX] = DATA + 0x148;
+	EXPECT_FAULT(CPU_MODE_64, "\x66\x0f\x38\xf8\x03", EXC_GP);	/* not aligned */
+	m.gpr[GPR_RAX] = DATA + 0x1000;
+	m.rights[1] = RIGHT_R;
+	EXPECT_FAULT(CPU_MODE_64, "\x66\x0f\x38\xf8\x03", EXC_PF);
+	assert_int_equal(result.event.error, PF_ERR_P | PF_ERR_W);
+	EXPECT_FAULT(CPU_MODE_64, "\x66\x0f\x38\xf8\xc3", EXC_UD);	/* a register */
+	m.gpr[GPR_RAX] = 0x1122334455667788;
+	assert_int_equal(RUN(CPU_MODE_64, "\x48\x0f\x38\xf9\x43\x40"), EMULATE_OK);
+	assert_memory_equal(m.data + 0x40, "\x88\x77\x66\x55\x44\x33\x22\x11", 8);
+	EXPECT_FAULT(CPU_MODE_64, "\x0f\x38\xf9\xc3", EXC_UD);
+}
+
 static void test_limits_of_the_emulator(void **state)
 {
 	machine_reset(CPU_MODE_64);
@@ -534,6 +559,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_vector_state),
 		cmocka_unit_test(test_vector_alignment),
+		cmocka_unit_test(test_direct_stores),
 		cmocka_unit_test(test_limits_of_the_emulator),
 		cmocka_unit_test(test_random_bytes),
 	};
