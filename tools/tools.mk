@@ -50,7 +50,7 @@ $(GUEST_DIR)/modules/kvm-amd.ko:
 
 bench:
 	@tools/setup bench
-	@$(MAKE) --no-print-directory hypervisor guests $(if $(PEER),$(GUEST_DIR)/modules/kvm-amd.ko) $(DEBIAN)
+	@$(MAKE) -s --no-print-directory hypervisor guests $(if $(PEER),$(GUEST_DIR)/modules/kvm-amd.ko) $(DEBIAN)
 	@tools/bench $(if $(PEER),--peer $(PEER))
 
 help:
