@@ -7,7 +7,7 @@
  */
 #include "guests/lib/smp.h"
 
-#define EACH		5000u
+#define EACH		1500u
 #define CODES		200u
 #define HANDOVERS	50u
 #define RUN_VECTOR	0x71

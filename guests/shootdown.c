@@ -13,7 +13,7 @@
 #define FLUSH_VECTOR	0x71
 #define TARGET		(WINDOW + 0x200000)
 #define CELL		64u
-#define ROUNDS		8u
+#define ROUNDS		4u
 #define CR4_PGE		0x80ul
 #define PTE_G		0x100ul
 #define COUNT_SHIFT	52
