@@ -29,17 +29,20 @@ enum emulate_reg {
 	EMULATE_CR0, EMULATE_CR3, EMULATE_CR4, EMULATE_EFER, EMULATE_CPL,
 	EMULATE_STAR, EMULATE_LSTAR, EMULATE_CSTAR, EMULATE_SFMASK,
 	EMULATE_SYSENTER_CS, EMULATE_SYSENTER_ESP, EMULATE_SYSENTER_EIP,
-	EMULATE_FEATURES,				/* EMULATE_HAS_* */
+	EMULATE_FEATURES,				/* the bits below */
 	EMULATE_XCR0, EMULATE_FSW,			/* FSW: the x87 status word */
 	EMULATE_MXCSR,					/* may be set, to MXCSR_DEFINED */
 };
 
-/* What CPUID says, where an instruction is #UD by it, or the manuals differ by vendor. */
+/* What CPUID says, where an instruction is #UD by it; and where the two manuals differ. */
 #define EMULATE_HAS_SMAP	0x01u
 #define EMULATE_HAS_RDTSCP	0x02u
 #define EMULATE_HAS_RDPID	0x04u
 #define EMULATE_HAS_INVPCID	0x08u
-#define EMULATE_IS_INTEL	0x80u
+#define EMULATE_HAS_FAR_64	0x10u	/* far pointers with an offset of 64 bits */
+#define EMULATE_SYSCALL_64_ONLY	0x20u	/* SYSCALL and SYSRET are #UD outside 64-bit mode */
+#define EMULATE_SYSRET_CHECKS	0x40u	/* SYSRET to what isn't canonical is #GP, at CPL 0 */
+#define EMULATE_SYSENTER_LONG	0x80u	/* SYSENTER and SYSEXIT are there in long mode */
 
 enum emulate_table { EMULATE_GDT, EMULATE_IDT };
 

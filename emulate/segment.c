@@ -246,12 +246,12 @@ void drop_data_segments(struct emulation *e, unsigned cpl)
 	}
 }
 
-/* AMD's CPUs have no m16:64: REX.W leaves the offset at 32 bits (APM vol. 3, "JMP (Far)", "LSS"). */
+/* Without m16:64, REX.W leaves the offset at 32 bits (APM vol. 3, "JMP (Far)", "LSS"). */
 static unsigned far_offset_size(struct emulation *e)
 {
-	bool intel = e->ops->get(e->ctx, EMULATE_FEATURES) & EMULATE_IS_INTEL;
+	bool has_64 = e->ops->get(e->ctx, EMULATE_FEATURES) & EMULATE_HAS_FAR_64;
 
-	return intel ? e->insn->op_bytes : MIN(e->insn->op_bytes, 4);
+	return has_64 ? e->insn->op_bytes : MIN(e->insn->op_bytes, 4);
 }
 
 /* m16:16, m16:32 or m16:64: the offset, then the selector. */

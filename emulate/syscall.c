@@ -10,9 +10,9 @@
 #define FLAT_CODE_32	0xc09bu	/* G, D */
 #define FLAT_DATA	0xc093u	/* G, B, read/write */
 
-static bool is_intel(struct emulation *e)
+static bool has_feature(struct emulation *e, u64 feature)
 {
-	return e->ops->get(e->ctx, EMULATE_FEATURES) & EMULATE_IS_INTEL;
+	return e->ops->get(e->ctx, EMULATE_FEATURES) & feature;
 }
 
 static bool has_protection(struct emulation *e)
@@ -56,7 +56,7 @@ enum emulate_status run_syscall(struct emulation *e)
 	enum emulate_status status;
 
 	if (!(e->ops->get(e->ctx, EMULATE_EFER) & EFER_SCE) ||
-	    (is_intel(e) && !in_64bit_mode(e)))
+	    (has_feature(e, EMULATE_SYSCALL_64_ONLY) && !in_64bit_mode(e)))
 		return raise_fault(e, EXC_UD, 0);
 	status = intercepted(e);
 	if (status != EMULATE_OK)
@@ -86,12 +86,12 @@ enum emulate_status run_sysret(struct emulation *e)
 	enum emulate_status status;
 
 	if (!(e->ops->get(e->ctx, EMULATE_EFER) & EFER_SCE) ||
-	    (is_intel(e) && !in_64bit_mode(e)))
+	    (has_feature(e, EMULATE_SYSCALL_64_ONLY) && !in_64bit_mode(e)))
 		return raise_fault(e, EXC_UD, 0);
 	if (!has_protection(e) || current_cpl(e) > 0)
 		return raise_fault(e, EXC_GP, 0);
-	/* Where AMD's CPUs go on to fault at CPL 3, Intel's fault here. */
-	if (wide && is_intel(e) && !is_canonical(e, target))
+	/* Other CPUs go on, to fault at CPL 3. */
+	if (wide && has_feature(e, EMULATE_SYSRET_CHECKS) && !is_canonical(e, target))
 		return raise_fault(e, EXC_GP, 0);
 	status = intercepted(e);
 	if (status != EMULATE_OK)
@@ -106,11 +106,11 @@ enum emulate_status run_sysret(struct emulation *e)
 	return EMULATE_OK;
 }
 
-/* #UD in long mode on AMD's; without protection or a selector there is nowhere to go. */
+/* Not every CPU has them in long mode; without protection or a selector there is nowhere to go. */
 static enum emulate_status check_sysenter(struct emulation *e, u16 *cs)
 {
 	*cs = e->ops->get(e->ctx, EMULATE_SYSENTER_CS) & 0xfffc;
-	if (is_long_mode(e) && !is_intel(e))
+	if (is_long_mode(e) && !has_feature(e, EMULATE_SYSENTER_LONG))
 		return raise_fault(e, EXC_UD, 0);
 	if (!has_protection(e) || !*cs)
 		return raise_fault(e, EXC_GP, 0);

@@ -15,6 +15,9 @@
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
+/* What the CPUs have that aren't of the K8's line. */
+#define NOT_K8	(EMULATE_HAS_FAR_64 | EMULATE_SYSCALL_64_ONLY | EMULATE_SYSRET_CHECKS | EMULATE_SYSENTER_LONG)
+
 static u64 features(const struct cpuid_policy *p)
 {
 	u32 ebx = p->structured[0].ebx;
@@ -23,7 +26,7 @@ static u64 features(const struct cpuid_policy *p)
 	       (ebx & CPUID_7B_INVPCID ? EMULATE_HAS_INVPCID : 0) |
 	       (p->structured[0].ecx & CPUID_7C_RDPID ? EMULATE_HAS_RDPID : 0) |
 	       (p->ext[1].edx & CPUID_X1D_RDTSCP ? EMULATE_HAS_RDTSCP : 0) |
-	       (p->k8 ? 0 : EMULATE_IS_INTEL);
+	       (p->k8 ? 0 : NOT_K8);
 }
 
 u64 emulation_get(void *ctx, enum emulate_reg reg)

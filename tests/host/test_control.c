@@ -297,7 +297,7 @@ static bool compare(struct reference *r, const struct row *row)
 	random_tables(r->mode);
 	reset(r, cpl);
 	/* Unicorn has m16:64 for JMP and CALL, as Intel, and not for LSS to LGS, as AMD. */
-	m.features = row->opcode[0] == 0xff ? EMULATE_IS_INTEL : 0;
+	m.features = row->opcode[0] == 0xff ? EMULATE_HAS_FAR_64 : 0;
 	make_code(code, row, r->mode);
 	if (decode(code, INSN_MAX_BYTES, r->mode, &insn) <= 0)
 		return true;
