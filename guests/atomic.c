@@ -8,7 +8,7 @@
 #include "guests/lib/smp.h"
 
 #define EACH		1500u
-#define CODES		200u
+#define CODES		60u
 #define HANDOVERS	50u
 #define RUN_VECTOR	0x71
 #define MSR_TSC		0x10u
