@@ -8,6 +8,7 @@
 #define PERIODIC	0x20000u
 #define TSC_DEADLINE	0x40000u
 #define MASKED		0x10000u
+#define MSR_TSC		0x10
 #define MSR_DEADLINE	0x6e0
 #define PM_KHZ		3580u
 
@@ -160,12 +161,30 @@ static void check_lapic(void)
 	lapic_write(LAPIC_TMICT, 0);
 }
 
+/* The deadline is compared with the TSC as it is, wherever that was before. */
+static void check_deadline_set_back(void)
+{
+	wrmsr(MSR_TSC, 0);
+	apic_ticks = 0;
+	wrmsr(MSR_DEADLINE, rdtsc() + (1ull << 40));	/* minutes */
+	idle(20);
+	check("TSC deadline: ahead of a TSC that was set back", apic_ticks, 0);
+	expect(&apic_ticks, 1);
+	wrmsr(MSR_DEADLINE, rdtsc() + 1000000);
+	sti();
+	check_true("TSC deadline: reached by a TSC that was set back",
+		   wait_for(&enough, 1000, false));
+	cli();
+}
+
 static void check_deadline(void)
 {
 	if (!(cpuid(1, 0).ecx >> 24 & 1)) {
 		skip("TSC deadline", "not offered");
 		skip("TSC deadline: MSR is zero then", "not offered");
 		skip("TSC deadline: all ones is far away", "not offered");
+		skip("TSC deadline: ahead of a TSC that was set back", "not offered");
+		skip("TSC deadline: reached by a TSC that was set back", "not offered");
 		return;
 	}
 	expect(&apic_ticks, 1);
@@ -180,6 +199,7 @@ static void check_deadline(void)
 	idle(20);
 	check("TSC deadline: all ones is far away", apic_ticks, 0);
 	wrmsr(MSR_DEADLINE, 0);
+	check_deadline_set_back();
 }
 
 /* The LAPIC's rate, measured twice against the PIT and once against the PM timer, is the same to a

@@ -108,12 +108,14 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 static u64 on_tsc_to_ns(void *ctx, unsigned vcpu, u64 tsc)
 {
 	struct vm *vm = ctx;
-	u64 start = vm->start_tsc + vm->vcpu[vcpu]->l0.tsc_offset;	/* the guest's TSC at 0 ns */
-	u64 now = vcpu_tsc(vm->vcpu[vcpu]);
+	const struct vcpu *v = vm->vcpu[vcpu];
+	u64 now = vcpu_tsc(v);
+	/* The guest's TSC at 0 ns, modulo 2^64: "before 0" if the guest has set it back. */
+	u64 start = vm->start_tsc + v->l0.tsc_offset;
 
-	if (tsc <= start)
+	if (tsc <= now)
 		return 0;
-	return tsc > now && tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns_up(tsc - start);
+	return tsc - now >= FAR_TICKS ? CLOCK_NEVER : tsc_to_ns_up(tsc - start);
 }
 
 /* Page by page: neighbours need not be one piece of the host's memory. */
