@@ -112,6 +112,18 @@ static void deliver(struct vcpu *v, const struct event *e)
 	inject(v, e);
 }
 
+#define MOST_NMIS	2
+
+void events_add_nmi(struct vcpu *v)
+{
+	u8 waiting = __atomic_load_n(&v->nmi_pending, __ATOMIC_SEQ_CST);
+
+	while (waiting < MOST_NMIS)
+		if (__atomic_compare_exchange_n(&v->nmi_pending, &waiting, waiting + 1, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return;
+}
+
 /* A fault of emulation, perhaps in the middle of the delivery of another event. */
 static bool deliver_raised(struct vcpu *v)
 {
@@ -130,7 +142,7 @@ static bool deliver_raised(struct vcpu *v)
 			break;
 		}
 	} else if (v->interrupted.type == EVENT_NMI) { /* it comes again, after the exception */
-		__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
+		events_add_nmi(v);
 		v->cur->block.nmi = false;
 	} else if (v->interrupted.type == EVENT_EXTINT) { /* its vector is acknowledged */
 		v->inject = v->interrupted;
@@ -191,13 +203,12 @@ static bool take_nmi(struct vcpu *v)
 	return false;
 }
 
-/* Two may wait while none is handled, one to be delivered and one behind it. While one is handled
- * the CPU remembers one (SDM vol. 3A, "Handling Multiple NMIs"). */
+/* While one is handled the CPU remembers one (SDM vol. 3A, "Handling Multiple NMIs"). */
 static void forget_further_nmis(struct vcpu *v)
 {
-	u8 two = 2;
+	u8 most = MOST_NMIS;
 
-	__atomic_compare_exchange_n(&v->nmi_pending, &two, 1, false, __ATOMIC_SEQ_CST,
+	__atomic_compare_exchange_n(&v->nmi_pending, &most, 1, false, __ATOMIC_SEQ_CST,
 				    __ATOMIC_SEQ_CST);
 }
 

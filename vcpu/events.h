@@ -13,6 +13,10 @@ bool must_check events_prepare(struct vcpu *v);
 /* Is there something that ends a HLT: an exception, an NMI or interrupt that can be taken? */
 bool events_wake_up(struct vcpu *v);
 
+/* An NMI for `v`, from any CPU. No more than two wait, one to be delivered and one behind it (SDM vol. 3A,
+ * "Handling Multiple NMIs"): the CPU forgets others. The caller kicks with REQUEST_EVENT. */
+void events_add_nmi(struct vcpu *v);
+
 /* Makes `v->raised` an exception of the instruction at RIP. */
 void events_raise(struct vcpu *v, u8 vector);
 void events_raise_error(struct vcpu *v, u8 vector, u32 error);

@@ -11,6 +11,7 @@
 #include "include/x86/exception.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "vcpu/events.h"
 #include "vcpu/handshake.h"
 #include "vcpu/registers.h"
 #include "vcpu/report.h"
@@ -85,10 +86,7 @@ static void on_apic_event(void *ctx, unsigned vcpu, enum apic_delivery delivery,
 
 	switch (delivery) {
 	case APIC_NMI:
-		/* Its own CPU takes them off meanwhile. The board is locked, so that nobody else
-		 * adds one. */
-		if (__atomic_load_n(&v->nmi_pending, __ATOMIC_RELAXED) < 2)
-			__atomic_add_fetch(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
+		events_add_nmi(v);
 		vcpu_kick(v, REQUEST_EVENT);
 		break;
 	case APIC_INIT:

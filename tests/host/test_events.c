@@ -454,7 +454,6 @@ static void test_second_nmi_waits_for_iret(void **state)
 	assert_int_equal(v->nmi_pending, 0);
 }
 
-/* SDM vol. 3A, "Handling Multiple NMIs": while one is handled, one is remembered and no more. */
 /* SDM vol. 3A, "Exception Classifications", and vol. 3B, "Instruction-Breakpoint Exception
  * Condition": RF is set in the frame of a fault, not in that of a trap, an abort or an interrupt. */
 static void test_faults_set_rf(void **state)
@@ -483,6 +482,7 @@ static void test_faults_set_rf(void **state)
 	assert_false(block.rflags & RFLAGS_RF);
 }
 
+/* SDM vol. 3A, "Handling Multiple NMIs": while one is handled, one is remembered and no more. */
 static void test_one_nmi_is_remembered(void **state)
 {
 	v->nmi_pending = 1;
@@ -493,6 +493,21 @@ static void test_one_nmi_is_remembered(void **state)
 	prepare();
 	assert_int_equal(fake.nr_injected, 1);
 	assert_int_equal(v->nmi_pending, 1);
+}
+
+/* An NMI whose delivery has failed waits again, but it doesn't make more of them than can wait. */
+static void test_no_third_nmi_waits(void **state)
+{
+	interrupt_cut_short(EVENT_NMI, EXC_NMI);
+	v->nmi_pending = 2;
+	events_raise_page_fault(v, 0x5000, 0);
+	prepare();
+	expect_injected(1, EVENT_EXCEPTION, EXC_PF);
+	assert_int_equal(v->nmi_pending, 2);
+	v->nmi_pending = 0;
+	for (unsigned i = 0; i < 3; i++)
+		events_add_nmi(v);
+	assert_int_equal(v->nmi_pending, 2);
 }
 
 static void test_iret_without_nmi_waiting(void **state)
@@ -747,6 +762,7 @@ int main(void)
 		TEST(test_second_nmi_waits_for_iret),
 		TEST(test_faults_set_rf),
 		TEST(test_one_nmi_is_remembered),
+		TEST(test_no_third_nmi_waits),
 		TEST(test_iret_without_nmi_waiting),
 		TEST(test_interrupt_before_iret),
 		TEST(test_flags_are_not_stepped),
