@@ -91,8 +91,9 @@ static bool do_requests(struct vcpu *v)
 		handshake_flush(v);
 	if (requests & REQUEST_CONTROLS)
 		v->backend->program(v);
-	/* Devices that have just run may have asked for it too. */
-	requests |= __atomic_fetch_and(&v->requests, ~(u32)REQUEST_EVENT, __ATOMIC_SEQ_CST);
+	/* Devices that have just run may have asked for these too. */
+	requests |= __atomic_fetch_and(&v->requests, ~(u32)(REQUEST_EVENT | REQUEST_HOLD),
+				       __ATOMIC_SEQ_CST);
 	if ((requests & REQUEST_EVENT) && v->cur->activity == ACTIVITY_ACTIVE &&
 	    !events_prepare(v))
 		vm_kill(v, WHY_TRIPLE_FAULT);

@@ -19,7 +19,7 @@
  * waits for the moment, less ENTRY_TICKS: fewer than any CPU takes from there to the guest.
  */
 #define LEAD_TICKS	1500
-#define ENTRY_TICKS	112
+#define ENTRY_TICKS	48
 
 u64 vm_now(const struct vm *vm)
 {
