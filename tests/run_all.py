@@ -4,7 +4,9 @@
 of `make test-long` (tests/parts.py has the table).
 
   tests/run_all.py HOST_TEST...
-  tests/run_all.py --part NAME    NAME: a part, auto (by what changed since BASE) or list
+  tests/run_all.py --part NAME        NAME: a part, or auto (by what changed since BASE)
+  tests/run_all.py --check-part NAME  runs nothing: ends with 2 and says so if NAME is neither;
+                                      for list, shows the parts
 
 Progress while it runs, the slowest ten at the end, then the totals alone on a line. Ends with 1 if
 anything failed. Everything is built already, but for what a part needs besides."""
@@ -210,10 +212,14 @@ def run_step(totals, part, step):
 
 
 def changed_files():
-    """What the tree has that BASE (HEAD~1, unless the environment says) had not."""
-    base = os.environ.get("BASE") or "HEAD~1"
-    listed = subprocess.run(["git", "diff", "--name-only", base], cwd=ROOT, capture_output=True,
-                            text=True, check=False)
+    """What the tree has that BASE (HEAD~1, unless the environment says) had not; ends with 2 if
+    there is no such commit."""
+    base = os.environ.get("BASE")
+    listed = subprocess.run(["git", "diff", "--name-only", base or "HEAD~1", "--"], cwd=ROOT,
+                            capture_output=True, text=True, check=False)
+    if listed.returncode and base:
+        print(f'BASE="{base}" is no commit of this tree; PART=auto compares with it', file=sys.stderr)
+        sys.exit(2)
     return listed.stdout.split("\n")
 
 
@@ -249,8 +255,11 @@ def run_everything(totals, host_tests):
 def main():
     started = time.monotonic()
     totals = Totals()
+    if sys.argv[1:2] == ["--check-part"]:
+        part_named(" ".join(sys.argv[2:]))
+        return
     if sys.argv[1:2] == ["--part"]:
-        part = part_named(sys.argv[2])
+        part = part_named(" ".join(sys.argv[2:]))
         say(f"== part {part}: {parts.PARTS[part][0]}")
         for step in parts.PARTS[part][1]:
             run_step(totals, part, step)

@@ -2,8 +2,9 @@
 # Host tests: the pure rooms compiled unchanged with the host's compiler and sanitizers, one program
 # for each tests/host/test_*.c, linked with all of it and cmocka.
 HOST_CC     ?= gcc
-HOST_CFLAGS := -std=gnu11 -O1 -g -I. -DLOCK_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=all \
-               -fno-omit-frame-pointer $(WARNINGS)
+# What of the flags tests/coverage replaces by its counters.
+HOST_WATCH  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CFLAGS := -std=gnu11 -g -I. -DLOCK_CHECKS $(HOST_WATCH) -fno-omit-frame-pointer $(WARNINGS)
 HOST_BUILD  := $(BUILD)/host
 comma       := ,
 
@@ -90,6 +91,8 @@ FUZZ_LIBS_fuzz_mmu := -lcmocka
 # Each for FUZZ_SECONDS, one after the other. One alone, for as long as you like:
 # make build/fuzz/fuzz_NAME && build/fuzz/fuzz_NAME
 fuzz:
+	@case "$(FUZZ_SECONDS)" in 0*|*[!0-9]*|"") \
+		echo "FUZZ_SECONDS=$(FUZZ_SECONDS) is no number of seconds from 1 on" >&2; exit 2;; esac
 	@tools/setup fuzz
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ_TARGETS)
 	@for t in $(FUZZ_TARGETS); do mkdir -p $$t.corpus; echo "== $$t"; \
@@ -97,7 +100,7 @@ fuzz:
 
 # One host test: make build/host/test_NAME && build/host/test_NAME
 test-host: $(HOST_TESTS)
-	@for t in $(HOST_TESTS); do echo "== $$t"; timeout 120 $$t || exit 1; done
+	@for t in $(HOST_TESTS); do echo "== $$t"; timeout 300 $$t || exit 1; done
 
 # Everything: set-up, builds, then tests/run_all.py with its totals. JOBS: how many at a time.
 JOBS ?= $(shell nproc)
@@ -112,9 +115,10 @@ test:
 PART ?= list
 
 test-long:
+	@tests/run_all.py --check-part "$(PART)"
 	@case "$(PART)" in list) ;; *) tools/setup test && \
-		$(MAKE) --no-print-directory -j$(JOBS) test-built ;; esac
-	@JOBS=$(JOBS) CROSS_COMPILE=$(CROSS_COMPILE) tests/run_all.py --part $(PART)
+		$(MAKE) --no-print-directory -j$(JOBS) test-built && \
+		JOBS=$(JOBS) CROSS_COMPILE=$(CROSS_COMPILE) tests/run_all.py --part "$(PART)" ;; esac
 
 reliability:
 	@tests/reliability.py

@@ -7,8 +7,8 @@ DEBIAN      := $(GUEST_DIR)/vmlinuz $(GUEST_DIR)/initrd.gz
 DEBIAN_SPEC := kernel=$(GUEST_DIR)/vmlinuz,initrd=$(GUEST_DIR)/initrd.gz,mem=512M,$\
                cmdline=console=ttyS0 quiet no_timer_check
 
-# PEER=kvm: make bench measures Linux KVM too. GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for
-# tools/run; MACHINE: a row of its table.
+# GUEST: another guest for make run and make iso; HV: Plinth's own options; RUN: more words for tools/run;
+# MACHINE: a row of its table. PEER=kvm: make bench measures Linux KVM too.
 GUEST   ?= $(DEBIAN_SPEC)
 HV      ?=
 RUN     ?=
@@ -49,6 +49,8 @@ $(GUEST_DIR)/modules/kvm-amd.ko:
 	@tools/guest-kernel $(GUEST_DIR)
 
 bench:
+	@case "$(PEER)" in kvm|"") ;; *) \
+		echo "PEER=$(PEER) can't be measured; PEER=kvm can, or leave it out" >&2; exit 2;; esac
 	@tools/setup bench
 	@$(MAKE) -s --no-print-directory hypervisor guests $(if $(PEER),$(GUEST_DIR)/modules/kvm-amd.ko) $(DEBIAN)
 	@tools/bench $(if $(PEER),--peer $(PEER))
@@ -62,8 +64,8 @@ help:
 	@echo "make guests     build the test kernels that run as guests"
 	@echo "make test       set-up, all tests (host, checks, system), totals"
 	@echo "make test-host  the host's unit tests alone"
-	@echo "make test-long  PART=…: what takes longer; PART=list tells which parts there are"
-	@echo "make fuzz       every fuzz target for FUZZ_SECONDS"
+	@echo "make test-long  PART=NAME: what takes longer; without it, the names there are"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (30) each"
 	@echo "make reliability  what Plinth is measured by, and the figures kept from tests"
 	@echo "make bench      what exits cost, in instructions; PEER=kvm: measures Linux KVM beside it"
 	@echo "make clean      remove $(BUILD)"

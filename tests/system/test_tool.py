@@ -3,12 +3,14 @@
 import glob
 import importlib
 import os
+import re
 import subprocess
 import sys
 
 import pexpect
 import pytest
 
+import parts
 from conftest import ROOT, RUN, debian, type_in_shell
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
@@ -320,3 +322,39 @@ def test_setup_without_rights(tmp_path):
                           text=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, timeout=30,
                           check=False)
     assert done.returncode == 8 and "qemu-system-x86" in done.stderr, done
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["test-long", "PART=nonsense"], '"nonsense" is no part'),
+    (["test-long", "PART=fuzz boots"], '"fuzz boots" is no part'),
+    (["test-long", "PART=auto", "BASE=nonsense"], 'BASE="nonsense" is no commit'),
+    (["bench", "PEER=xen"], "PEER=xen can't be measured; PEER=kvm can"),
+    (["fuzz", "FUZZ_SECONDS=x"], "FUZZ_SECONDS=x is no number of seconds"),
+    (["fuzz", "FUZZ_SECONDS=0"], "FUZZ_SECONDS=0 is no number of seconds"),
+])
+def test_make_refuses_wrong_words(words, sentence):
+    """At once, with a sentence: before anything is set up or built."""
+    done = subprocess.run(["make", "--no-print-directory", *words], cwd=ROOT, capture_output=True,
+                          text=True, timeout=30, check=False)
+    assert done.returncode == 2 and sentence in done.stderr, done
+    assert "set-up" not in done.stdout and "  CC" not in done.stdout, done
+
+
+def test_parts_are_listed():
+    """Without PART, and by PART=list."""
+    shown = [subprocess.run(["make", "--no-print-directory", "test-long", *words], cwd=ROOT,
+                            capture_output=True, text=True, timeout=30, check=False)
+             for words in ([], ["PART=list"])]
+    assert shown[0].stdout == shown[1].stdout and shown[0].returncode == 0, shown
+    assert re.findall(r"^  (\w+)", shown[0].stdout, re.M) == list(parts.PARTS), shown
+
+
+def test_coverage_that_cannot_be_built(tmp_path):
+    """It says so and keeps no figure, instead of rooms of which nothing was reached."""
+    kept = os.path.join(ROOT, "build", "results", "coverage")
+    before = os.path.exists(kept) and os.stat(kept).st_mtime_ns
+    done = subprocess.run([os.path.join(ROOT, "tests", "coverage"), "--build", str(tmp_path)],
+                          cwd=ROOT, env={**os.environ, "HOST_CC": "false"}, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 8 and "don't build" in done.stderr and done.stdout == "", done
+    assert (os.path.exists(kept) and os.stat(kept).st_mtime_ns) == before
