@@ -167,6 +167,7 @@ static enum emulate_status raise_exit(struct vcpu *v, const struct insn *insn, u
 				      struct event *fault)
 {
 	struct exit *x = &v->exit;
+	u64 rip = v->cur->rip;
 
 	x->head = 0;
 	x->kind = kind;
@@ -178,7 +179,8 @@ static enum emulate_status raise_exit(struct vcpu *v, const struct insn *insn, u
 		x->msr.write = insn->op == OP_WRMSR;
 	}
 	switch (exit_dispatch(v)) {
-	case HANDLED_RESUME:
+	case HANDLED_RESUME:		/* the guest may have to execute it again */
+		return v->cur->rip == rip ? EMULATE_AGAIN : EMULATE_OK;
 	case HANDLED_SLEEP:		/* the context's activity says so */
 		return EMULATE_OK;
 	case HANDLED_INJECT:

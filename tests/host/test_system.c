@@ -3,6 +3,7 @@
  * System instructions that the emulator carries out for a vCPU: they mean what their exits mean, and
  * reach the hardware's block. SDM vol. 2, each instruction's page.
  */
+#include "include/hypercall.h"
 #include "include/x86/msr.h"
 #include "vcpu/emulation.h"
 #include "vcpu/events.h"
@@ -97,6 +98,22 @@ static void test_as_their_exits(void **state)
 		    v->cur->rip == block.rip + 2);
 }
 
+/* A hypercall that another vCPU's pause keeps from being carried out is executed again. */
+static void test_hypercall_again(void **state)
+{
+	reset();
+	fake.other_pauses = true;
+	v->gpr[GPR_RAX] = PLINTH_CALL_SET_RIGHTS;
+	v->gpr[GPR_RBX] = 0x40000;
+	v->gpr[GPR_RCX] = 0x1000;
+	v->gpr[GPR_RDX] = PLINTH_RIGHT_R;
+	expect_done(RUN("\x0f\x01\xd9"), 0);
+	assert_int_equal(v->gpr[GPR_RAX], PLINTH_CALL_SET_RIGHTS);
+	fake.other_pauses = false;
+	expect_done(RUN("\x0f\x01\xd9"), 3);
+	assert_int_equal(v->gpr[GPR_RAX], 0);
+}
+
 static void test_hlt_sleeps(void **state)
 {
 	reset();
@@ -171,6 +188,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_as_their_exits),
+		TEST(test_hypercall_again),
 		TEST(test_hlt_sleeps),
 		TEST(test_registers_reach_the_block),
 		TEST(test_descriptor_is_no_operand),
