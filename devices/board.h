@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * All devices of one VM, wired as on a PC: the only thing that the vCPU floor sees. Owns the
- *devices, the port and MMIO dispatch, and a lock that every function here takes unless it says
- *otherwise.
+ * devices, the port and MMIO dispatch, and a lock that every function here takes unless it says
+ * otherwise.
  *
  *	      PIT  UART  RTC  PM  i8042
  *	       |     |    |    |    |

@@ -45,7 +45,7 @@ struct lapic {
 	u32 lvt[NR_LVT];
 	u32 timer_initial, timer_divide;
 	bool lint[2];		/* levels of the two pins */
-	bool extint;		/* what is wired to LINT0 reaches the CPU as INTR: the APIC is off, or LINT0 is ExtINT */
+	bool extint;		/* LINT0 reaches the CPU as INTR: it is ExtINT, or the APIC is off */
 	u64 base;		/* IA32_APIC_BASE */
 	u64 page;		/* where it has its MMIO page; LAPIC_NO_PAGE when off and in x2APIC mode */
 	u64 timer_at;		/* when the running timer reaches zero; CLOCK_NEVER = it isn't running */
@@ -57,8 +57,9 @@ struct lapic {
 	void *ctx;
 };
 
-/* Power-on state of vCPU `index` (< 255), with missed periods merged. `bsp`: and what firmware does on the boot processor: APIC
- * enabled in software, LINT0 = ExtINT, LINT1 = NMI ("virtual wire mode"). */
+/* Power-on state of vCPU `index` (< 255). `bsp`: and what firmware does on the boot processor: APIC
+ * enabled in software, LINT0 = ExtINT, LINT1 = NMI ("virtual wire mode"). Missed periods are merged
+ * until `catch_up` is set. */
 void lapic_init(struct lapic *lapic, u32 index, bool bsp, const struct lapic_ops *ops, void *ctx);
 
 /* What an INIT does: all but the ID and IA32_APIC_BASE. */

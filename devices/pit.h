@@ -49,8 +49,8 @@ struct pit {
 	struct irq_out irq;
 };
 
-/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed; missed edges are merged. `irq`
- * gets channel 0's output. */
+/* Firmware's state: channel 0 in mode 3 with 65536, channel 2 closed. `irq` gets channel 0's output.
+ * Missed edges are merged until `catch_up` is set. */
 void pit_init(struct pit *pit, struct irq_out irq, u64 now);
 
 /* One byte at 0x40-0x43 or 0x61. */

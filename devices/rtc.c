@@ -184,7 +184,7 @@ static bool is_possible(u32 wanted, u32 values)
 
 /*
  * The first second after `after` that the alarm matches, or CLOCK_NEVER. It skips whole hours and
- * minutes that don't match; as there is a match, that are at most some 24 + 60 + 60 steps.
+ * minutes that don't match: as there is a match, it takes some 24 + 60 + 60 steps at most.
  */
 static u64 next_alarm(const struct rtc *rtc, u64 after)
 {

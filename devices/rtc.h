@@ -37,8 +37,8 @@ struct rtc {
 	struct irq_out irq;
 };
 
-/* Missed periodic interrupts are merged. At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in
- * bytes, as firmware would leave it in CMOS. */
+/* At guest time `now` it is `unix_seconds`. `below_4g` and `above_4g` are the guest's memory in bytes,
+ * as firmware would leave it in CMOS. Missed periodic interrupts are merged until `catch_up` is set. */
 void rtc_init(struct rtc *rtc, struct irq_out irq, u64 unix_seconds, u64 below_4g, u64 above_4g,
 	      unsigned nr_cpus, u64 now);
 

@@ -2,8 +2,8 @@
 /*
  * The emulator's frame: decode, look up the row of the operation, fetch operands, compute, store,
  * commit. Most rows only compute, in locals; memory is written before any register, so a fault
- * leaves nothing half done. Rows that do everything themselves stand in stack.c, strings.c and
- * sysinsn.c.
+ * leaves nothing half done. Rows that do everything themselves stand in the file of their kind
+ * (emulation.h).
  */
 #include "emulate/emulate.h"
 

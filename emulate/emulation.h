@@ -103,10 +103,6 @@ enum emulate_status run_vector(struct emulation *e);
 enum emulate_status run_x87(struct emulation *e);
 enum emulate_status run_fwait(struct emulation *e);
 enum emulate_status run_mxcsr(struct emulation *e);
-
-/* vector.c: may that part be used? The faults by CR0, CR4, XCR0 and FSW. */
-enum fpu_part { FPU_X87, FPU_X87_WAITS, FPU_MMX, FPU_SSE, FPU_AVX };
-enum emulate_status check_fpu(struct emulation *e, enum fpu_part part);
 enum emulate_status run_string(struct emulation *e);
 enum emulate_status run_port(struct emulation *e);
 enum emulate_status run_push(struct emulation *e);
@@ -129,3 +125,7 @@ enum emulate_status run_cli(struct emulation *e);
 enum emulate_status run_sti(struct emulation *e);
 enum emulate_status run_clac(struct emulation *e);
 enum emulate_status run_fsgsbase(struct emulation *e);
+
+/* vector.c: may that part be used? The faults by CR0, CR4, XCR0 and FSW. */
+enum fpu_part { FPU_X87, FPU_X87_WAITS, FPU_MMX, FPU_SSE, FPU_AVX };
+enum emulate_status check_fpu(struct emulation *e, enum fpu_part part);

@@ -412,8 +412,8 @@ static void parse_module(struct config *c, unsigned module, const char *line)
 
 	if (!find_guest(line, &spec)) {
 		snprintf(fault, CONFIG_FAULT_SIZE, "module %u (\"%.*s\") has no guest=NAME; write "
-			 "guest=NAME,kernel, guest=NAME,initrd or guest=NAME,module behind its file", module + 1,
-			 SHOWN, line);
+			 "guest=NAME,kernel, guest=NAME,initrd or guest=NAME,module behind its "
+			 "file", module + 1, SHOWN, line);
 		c->nr_faults++;
 		return;
 	}

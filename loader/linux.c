@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Owns Linux's boot protocol, by its 64-bit and its 32-bit entry. Source: Linux, Documentation/arch/x86/boot.rst and
- * zero-page.rst.
+ * Owns Linux's boot protocol, by its 64-bit and its 32-bit entry. Source: Linux,
+ * Documentation/arch/x86/boot.rst and zero-page.rst.
  *
  * What we put into the guest's low memory:
  *

@@ -62,9 +62,9 @@ static void do_set_root(struct vcpu *v)
 		vm_kill(v, WHY_NO_TABLES);
 }
 
-/* What other vCPUs ask for. False: the guest has ended. */
 #define RARE_REQUESTS (REQUEST_END | REQUEST_PAUSE | REQUEST_STARTUP)
 
+/* What other vCPUs ask for. False: the guest has ended. */
 static bool do_rare_requests(struct vcpu *v, u32 requests)
 {
 	if (requests & REQUEST_END)

@@ -96,9 +96,9 @@ enum vcpu_request {
 	REQUEST_TIMER		= BIT(4),	/* a deadline of a device has passed */
 	REQUEST_CONTROLS	= BIT(5),	/* controls changed: the backend must program them */
 	REQUEST_END		= BIT(6),	/* the guest has ended */
+	REQUEST_STARTUP		= BIT(7),	/* an INIT or start-up IPI has come (vcpu/startup.h) */
 	REQUEST_PAUSE		= BIT(8),	/* another vCPU changes what handlers read (vm_pause()) */
 	REQUEST_HOLD		= BIT(9),	/* enter no earlier than hold_until */
-	REQUEST_STARTUP		= BIT(7),	/* an INIT or start-up IPI has come (vcpu/startup.h) */
 };
 
 /* Where a vCPU is, as others may rely on it: they interrupt its CPU only where it wouldn't look at

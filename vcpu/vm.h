@@ -55,7 +55,7 @@ struct vm {
 	struct mmu_vm mmu;
 	struct format_set formats;
 	struct cpuid_policy cpuid;
-	struct board board;	/* has a lock of its own, taken last */
+	struct board board;	/* has a lock of its own (lib/lock_order.h) */
 	struct vm_input input;
 	struct console_line line;	/* of console output */
 	gpa_t rom;		/* [rom, rom + rom_size): memory whose writes go nowhere, as a ROM's */
