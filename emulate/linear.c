@@ -157,19 +157,26 @@ static enum emulate_status write_pages(struct emulation *e, gva_t at, const void
 			     access, e->event);
 }
 
+/* Of numbers and pointers their size; of what SGDT and SIDT store, 6 or 10 bytes, it is 4 (SDM vol.
+ * 3A, "Alignment Requirements by Data Type"). */
+static unsigned alignment_of(unsigned size)
+{
+	return size & (size - 1) ? 4 : size;
+}
+
 /* #AC comes after page faults (SDM vol. 3A, "Priority Among Simultaneous Exceptions"). */
 static enum emulate_status check_alignment(struct emulation *e, gva_t at, unsigned size, u32 access)
 {
 	enum emulate_status status;
 
-	if (likely(!(at.v & (size - 1))) || !(access & ACCESS_USER) || !(e->rflags & RFLAGS_AC) ||
+	if (likely(!(at.v & (alignment_of(size) - 1))) || !(access & ACCESS_USER) || !(e->rflags & RFLAGS_AC) ||
 	    !(e->ops->get(e->ctx, EMULATE_CR0) & CR0_AM))
 		return EMULATE_OK;
 	status = check_pages(e, at, size, access);
 	return status == EMULATE_OK ? raise_fault(e, EXC_AC, 0) : status;
 }
 
-/* All faults that an access would have, without it. `size` is a power of two, as below. */
+/* All faults that an access would have, without it. */
 enum emulate_status check_memory(struct emulation *e, gva_t at, unsigned size, u32 access)
 {
 	enum emulate_status status = check_alignment(e, at, size, access);

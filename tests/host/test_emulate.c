@@ -434,6 +434,27 @@ static void test_vector_state(void **state)
 	EXPECT_FAULT(CPU_MODE_16, "\xc5\xf8\x10\xc1", EXC_UD);	/* VEX in real mode */
 }
 
+/* SDM vol. 3A, "Alignment Requirements by Data Type": GDTR's and IDTR's contents want 4. */
+static void test_table_alignment(void **state)
+{
+	static const enum cpu_mode modes[] = { CPU_MODE_64, CPU_MODE_32 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+		machine_reset(modes[i]);
+		m.cpl = 3;
+		m.cr0 |= CR0_AM;
+		m.rflags |= RFLAGS_AC;
+		for (unsigned at = 0; at < 16; at++) {
+			m.rip = CODE;
+			m.gpr[GPR_RBX] = DATA + at;
+			if (at % 4)
+				EXPECT_FAULT(modes[i], "\x0f\x01\x03", EXC_AC);	/* SGDT */
+			else
+				assert_int_equal(RUN(modes[i], "\x0f\x01\x03"), EMULATE_OK);
+		}
+	}
+}
+
 /* SDM vol. 3A, "Alignment Checking"; vol. 2, "MOVAPS", "VMOVAPS", "MOVUPS". */
 static void test_vector_alignment(void **state)
 {
@@ -558,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_system),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_vector_state),
+		cmocka_unit_test(test_table_alignment),
 		cmocka_unit_test(test_vector_alignment),
 		cmocka_unit_test(test_direct_stores),
 		cmocka_unit_test(test_limits_of_the_emulator),
