@@ -165,6 +165,16 @@ enum load_status elf_read_header(struct loading *l, struct elf *elf)
 	return LOAD_OK;
 }
 
+enum load_status elf_check_end(struct loading *l, const struct elf *elf)
+{
+	u64 size = l->req->kernel_size, table = (u64)elf->shnum * elf->shentsize;
+
+	if (elf->shnum && (elf->shoff > size || table > size - elf->shoff))
+		return load_refuse(l, LOAD_BROKEN, "its kernel is truncated: its ELF sections are "
+				   "listed at offset %lu, the file has %lu bytes", elf->shoff, size);
+	return LOAD_OK;
+}
+
 /* `at` is where it goes. */
 static enum load_status load_segment(struct loading *l, unsigned i, const struct elf_segment *s,
 				     u64 at)

@@ -31,6 +31,9 @@ bool elf_recognise(const struct load_request *req);
 /* Reads and checks the header. */
 enum load_status must_check elf_read_header(struct loading *l, struct elf *elf);
 
+/* Refuses a file that ends before the table of sections, which linkers put last: it is cut off. */
+enum load_status must_check elf_check_end(struct loading *l, const struct elf *elf);
+
 /* Program header i. False: it lies outside the file. */
 bool must_check elf_read_segment(const struct load_request *req, const struct elf *elf, unsigned i,
 				 struct elf_segment *s);

@@ -86,6 +86,22 @@ void load_flat_start(struct guest_start *out, u16 code, u16 data)
 	out->cr0 = CR0_PE | CR0_ET;
 }
 
+/* One that no protocol knows: what is wrong with the file itself is said first. */
+static enum load_status unknown_elf(struct loading *l)
+{
+	enum load_status status;
+	struct elf elf;
+
+	status = elf_read_header(l, &elf);
+	if (status == LOAD_OK)
+		status = elf_check_end(l, &elf);
+	if (status != LOAD_OK)
+		return status;
+	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without a "
+			   "multiboot header or a PVH entry; for Linux give the bzImage (vmlinuz)",
+			   l->req->kernel_size);
+}
+
 static enum load_status unknown(struct loading *l)
 {
 	static const u8 gzip[] = { 0x1f, 0x8b };
@@ -98,9 +114,7 @@ static enum load_status unknown(struct loading *l)
 		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is compressed with "
 				   "gzip; decompress the file", l->req->kernel_size);
 	if (elf_recognise(l->req))
-		return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is an ELF file without a "
-				   "multiboot header or a PVH entry; for Linux give the bzImage "
-				   "(vmlinuz)", l->req->kernel_size);
+		return unknown_elf(l);
 	return load_refuse(l, LOAD_UNKNOWN, "its kernel (%lu bytes) is neither a Linux bzImage "
 			   "nor a multiboot or PVH kernel; check the file", l->req->kernel_size);
 }

@@ -407,9 +407,33 @@ static void test_unknown(void **state)
 	expect(100, LOAD_UNKNOWN, "neither");
 	memcpy(file, "\x1f\x8b", 2);
 	expect(100, LOAD_UNKNOWN, "gzip");
+	memset(file, 0, sizeof(file));
 	make_mb_elf(64, 0x100000);
 	memset(file + 0x1000, 0, 12);
 	expect(ELF_SIZE, LOAD_UNKNOWN, "multiboot");
+}
+
+/* Cut off before the header that makes it a kernel; or whole, but for another machine. */
+static void test_unknown_elf(void **state)
+{
+	static const struct {
+		u32 bits, shoff, shentsize, shnum;
+	} layouts[] = { { 32, 32, 46, 48 }, { 64, 40, 58, 60 } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+		memset(file, 0, sizeof(file));
+		make_mb_elf(layouts[i].bits, 0x100000);
+		memset(file + 0x1000, 0, 12);
+		put32(layouts[i].shoff, ELF_SIZE - 128);
+		put16(layouts[i].shentsize, 64);
+		put16(layouts[i].shnum, 2);
+		expect(ELF_SIZE, LOAD_UNKNOWN, "multiboot");
+		expect(ELF_SIZE - 1, LOAD_BROKEN, "truncated");
+		put32(layouts[i].shoff, 0xffffff00);
+		expect(ELF_SIZE, LOAD_BROKEN, "truncated");
+		put16(18, 183);
+		expect(ELF_SIZE, LOAD_UNSUPPORTED, "machine 183, not an x86 executable");
+	}
 }
 
 static void test_many_segments(void **state)
@@ -482,6 +506,7 @@ int main(void)
 		GUEST_TEST(test_elf), GUEST_TEST(test_multiboot_information), GUEST_TEST(test_addresses),
 		GUEST_TEST(test_header_search), GUEST_TEST(test_multiboot_refused),
 		GUEST_TEST(test_low_kernel_moves_data), GUEST_TEST(test_unknown),
+		GUEST_TEST(test_unknown_elf),
 		GUEST_TEST(test_many_segments), GUEST_TEST(test_every_length),
 		GUEST_TEST(test_mutations),
 	};
