@@ -285,8 +285,8 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 	if (!take_memory(g, ALIGN_UP(MAX(c->mem, MIB(2)), MIB(2))))
 		return refuse(
 			g,
-			"the host has not enough memory left for mem=%lluM (%llu MiB are free); give the "
-			"guest less or the machine more",
+			"the host has not enough memory left for mem=%lluM, in aligned pieces of 2 MiB or "
+			"more (%llu MiB are free); give the guest less or the machine more",
 			(unsigned long long)c->mem >> 20, (unsigned long long)free >> 20);
 	g->vm = vm_create(&(struct vm_config){
 		.name = c->name, .backend = backend, .nr_vcpus = c->cpus, .sole = sole,

@@ -140,3 +140,10 @@ def test_guests_larger_than_the_host(run):
                  "--guest", f"{BOOT},name=second,mem=400M", timeout=30)
     assert result.says(r"guest second: refused: .*memory.*\(2\d\d MiB are free\)"), result
     assert result.status == 1, result
+
+
+def test_host_memory_in_small_pieces(run):
+    """More is free than the guest wants, but not in one aligned piece: the sentence says so."""
+    result = run("--memory", "6M", "--guest", f"{BOOT},mem=1M", timeout=30)
+    assert result.says(r"refused: .* mem=1M, in aligned pieces of 2 MiB .*\([1-9] MiB are free\)"), result
+    assert result.status == 6, result
