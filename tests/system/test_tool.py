@@ -40,6 +40,7 @@ session = importlib.import_module("rig.session")
     (["--bare"], "exactly one --guest"),
     (["--iso", "Makefile"], "--iso needs --media"),
     (["--iso", "/nowhere/x.iso", "--media", "cd"], "is not there"),
+    (["--iso", "Makefile", "--media", "cd"], "no image of a CD; `make iso` makes one"),
 ])
 def test_wrong_usage(run, words, sentence):
     result = run(*words)
