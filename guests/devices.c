@@ -23,7 +23,7 @@ static u8 pic_read(u8 ocw3)
 #define ISR	0x0b
 #define POLL	0x0c
 
-/* IRQ 0 by the PIT, at once; IRQ 4 by the UART's empty transmitter. */
+/* IRQ 0 by the PIT, at once; IRQ 4 by the UART's empty transmitter. An emulator's PIT may be late. */
 static void request_both(void)
 {
 	outb(0x43, 0x30);
@@ -31,7 +31,8 @@ static void request_both(void)
 	outb(0x40, 0);
 	outb(0x3fc, 0x08);
 	outb(0x3f9, 0x02);
-	wait_for(&never, 2, false);
+	for (unsigned i = 0; i < 1000 && (pic_read(IRR) & 0x11) != 0x11; i++)
+		wait_for(&never, 1, false);
 }
 
 static void end_request(void)

@@ -222,8 +222,9 @@ static void check_first(void)
 		check_in("all start: AP runs", names[cpu], runs, 1);
 		call_on(cpu, read_ap, NULL);
 		check_in("all start: IDs of CPUID and the APIC", names[cpu],
-			 ap.cpuid_id << 16 | (ap.cpuid_x2 & 0xff) << 8 | ap.id >> 24, cpu << 16 |
-			 cpu << 8 | cpu);
+			 ap.cpuid_id << 16 | ap.id >> 24, cpu << 16 | cpu);
+		if (cpuid(0, 0).eax >= 0xb)
+			check_in("all start: ID of leaf 0BH", names[cpu], ap.cpuid_x2 & 0xff, cpu);
 		check_in("all start: BSP flag", names[cpu], ap.base & APIC_BASE_BSP, 0);
 	}
 }
