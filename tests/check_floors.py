@@ -220,7 +220,7 @@ def check_build_id(_files):
 
 
 def check_differences(_files):
-    """Each line of tests/differences has an id, a value and a reason, and no id comes twice."""
+    """Each line of tests/differences has an id, a value and a section's title, and no id comes twice."""
     seen = set()
     for number, line in enumerate(text_of("tests/differences").split("\n"), 1):
         if not line or line.startswith("#"):
@@ -228,9 +228,27 @@ def check_differences(_files):
         fields = line.split("\t")
         if len(fields) != 3 or not all(field.strip() for field in fields):
             yield f"line {number} is not ID, VALUE, REASON with one tab between"
+        elif not re.search('"[^"]+"', fields[2]):
+            yield f"line {number}: the reason names no section by its title in quotes"
         if fields[0] in seen:
             yield f"line {number}: {fields[0]} comes twice"
         seen.add(fields[0])
+
+
+def check_emulator_differences(_files):
+    """Each line of tests/emulator-differences cites a manual, and a host test uses it, once."""
+    used = re.findall(r'{ "([a-z0-9-]+)", \w+', text_of("tests/host/differences.c") +
+                      text_of("tests/host/control_differences.c"))
+    lines = [line for line in text_of("tests/emulator-differences").split("\n")
+             if line and not line.startswith("#")]
+    for line in lines:
+        name, _, reason = line.partition(": ")
+        if not re.search(r'(SDM|APM) vol\. \d[A-D]?, "[^"]+".*: ', reason):
+            yield f"{name}: no manual, volume, title in quotes and words"
+        if used.count(name) != 1:
+            yield f"{name}: {used.count(name)} rows in the host tests, not one"
+    yield from (f"{name}: no line" for name in used
+                if sum(line.startswith(name + ": ") for line in lines) != 1)
 
 
 def report(check, files):
@@ -247,7 +265,8 @@ def report(check, files):
 
 def main():
     checks = [check_floors, check_vendor_names, check_spdx, check_preprocessor, check_headers,
-              check_differences, check_panic_sites]
+              check_differences, check_emulator_differences,
+              check_panic_sites]
     if "--no-image" not in sys.argv[1:]:
         checks += [check_segments, check_size, check_build_id]
     files = tracked()
