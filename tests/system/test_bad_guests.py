@@ -134,6 +134,13 @@ def test_same_name_twice(run):
     assert result.status == 0, result
 
 
+def test_name_that_is_none(run):
+    """Such a module is nobody's: tools/run repeats the sentence, also where Plinth's lines are left out."""
+    result = run("--quiet", "--guest", f"{BOOT},name=a/b", timeout=30)
+    assert result.status == 6 and result.output == "", result
+    assert "module 1: guest=a/b is not a name; write 1 to 31 letters" in result.errors, result
+
+
 def test_guests_larger_than_the_host(run):
     """Memory for the first only."""
     result = run("--cpus", "2", "--memory", "512M", "--guest", f"{BOOT},name=first,mem=256M",

@@ -227,7 +227,8 @@ class Session:
             return self.verdict.status, self.verdict.why
         if self.first_guest is None:
             return stream.STATUS_OK, ""
-        return stream.STATUS_KILLED, f"Plinth has not said how guest {self.first_guest} ended"
+        return stream.STATUS_KILLED, (self.verdict.complaint or
+                                      f"Plinth has not said how guest {self.first_guest} ended")
 
     def after_expect(self, status, why):
         if status == stream.STATUS_OK and self.watcher:

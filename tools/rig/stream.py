@@ -11,6 +11,7 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[^\[]|\r")
 UNFINISHED_ESCAPE = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 VERDICT = re.compile(r"guest (\S+): (?:ended: )?(killed|refused|debug exit|powered off|reset)\b"
                      r"[: ]*(.*)")
+MODULE = re.compile(r"module \d+: ")
 
 STATUS_OK = 0
 STATUS_USAGE = 2
@@ -90,6 +91,7 @@ class Verdict:
         self.first_guest = first_guest
         self.status = None          # None: nothing said yet
         self.why = ""
+        self.complaint = ""         # of a module that belongs to no guest
         self.started = False        # Plinth has said something
         self.panicking = False
         self.stopped = False        # Plinth has said its last word and keeps the machine on
@@ -120,6 +122,8 @@ class Verdict:
             self.powering_off = True
         elif text.startswith("staying"):
             self.stopped = True
+        elif MODULE.match(text):
+            self.complaint = text
         else:
             self.guest_line(VERDICT.match(text), text)
 
