@@ -9,7 +9,6 @@
 #include "include/types.h"
 
 #define FWCFG_PORT		0x510u	/* the selector, 16 bits; data, 8 bits, at the next one */
-#define FWCFG_NR_PORTS		2u
 #define FWCFG_DMA_PORT		0x514u	/* 64-bit address register, big-endian */
 #define FWCFG_DMA_NR_PORTS	8u
 #define FWCFG_DMA_MOST		KIB(64)	/* bytes that one command may ask for */

@@ -66,7 +66,7 @@ static enum emulate_status read_inner(struct emulation *e, unsigned cpl, u32 *sp
 {
 	bool is_16 = (e->ops->segment(e->ctx, SEG_TR)->attr & SEG_ATTR_TYPE) <= TYPE_TSS16_BUSY;
 	unsigned size = is_16 ? 2 : 4, at = is_16 ? 2 + 4 * cpl : 4 + 8 * cpl;
-	u8 words[6];
+	u8 words[6] = { 0 };
 	enum emulate_status status = read_tss(e, at, words, size + 2);
 
 	*sp = 0;
@@ -197,7 +197,7 @@ static enum emulate_status read_params(struct emulation *e, u64 *values, unsigne
 	u64 read[31];
 	enum emulate_status status = pop_values(e, &old, read, count, size);
 
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count && status == EMULATE_OK; i++)
 		values[count - 1 - i] = read[i];
 	return status;
 }

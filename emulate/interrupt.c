@@ -245,7 +245,7 @@ static enum emulate_status is_redirected(struct emulation *e, u8 vector, bool *r
 	u32 limit = e->ops->segment(e->ctx, SEG_TR)->limit;
 	enum emulate_status status;
 	u16 io_map;
-	u8 bits;
+	u8 bits = 0;
 
 	if (limit < 103)
 		return raise_fault(e, EXC_GP, 0);

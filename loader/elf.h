@@ -23,8 +23,6 @@ struct elf_section {
 
 #define PT_LOAD		1
 #define PT_NOTE		4
-#define SHT_NULL	0
-#define SHT_NOBITS	8
 
 bool elf_recognise(const struct load_request *req);
 
