@@ -15,6 +15,8 @@
 #define ELF_DYN		3
 #define ELF_386		3
 #define ELF_X86_64	62
+#define ELF32_SECTION_SIZE	40
+#define ELF64_SECTION_SIZE	64
 
 static const u8 elf_magic[4] = { 0x7f, 'E', 'L', 'F' };
 
@@ -46,18 +48,6 @@ struct elf64_segment {
 	u64 offset, vaddr, paddr, filesz, memsz, align;
 } packed_struct;
 
-struct elf32_section {
-	u32 name, type, flags, addr, offset, size, link, info, addralign, entsize;
-} packed_struct;
-
-struct elf64_section {
-	u32 name, type;
-	u64 flags, addr, offset, size;
-	u32 link, info;
-	u64 addralign, entsize;
-} packed_struct;
-
-static_assert(sizeof(struct elf32_section) == 40 && sizeof(struct elf64_section) == 64, "section");
 static_assert(sizeof(struct elf32_header) == 52 && sizeof(struct elf64_header) == 64, "ELF header");
 static_assert(sizeof(struct elf32_segment) == 32 && sizeof(struct elf64_segment) == 56, "segment");
 
@@ -123,25 +113,13 @@ bool elf_read_segment(const struct load_request *req, const struct elf *elf, uns
 	return true;
 }
 
-bool elf_read_section(const struct load_request *req, const struct elf *elf, unsigned i,
-		      struct elf_section *s, u64 *at)
+bool elf_find_sections(const struct load_request *req, const struct elf *elf, u64 *at)
 {
-	struct elf32_section e32;
-	struct elf64_section e64;
+	u64 size = (u64)elf->shnum * elf->shentsize;
 
-	if (elf->shentsize != (elf->is_64 ? sizeof(e64) : sizeof(e32)) ||
-	    __builtin_add_overflow(elf->shoff, (u64)i * elf->shentsize, at))
-		return false;
-	if (elf->is_64) {
-		if (!kernel_read(req, *at, &e64, sizeof(e64)))
-			return false;
-		*s = (struct elf_section){ e64.type, e64.flags, e64.addr, e64.offset, e64.size };
-		return true;
-	}
-	if (!kernel_read(req, *at, &e32, sizeof(e32)))
-		return false;
-	*s = (struct elf_section){ e32.type, e32.flags, e32.addr, e32.offset, e32.size };
-	return true;
+	*at = elf->shoff;
+	return elf->shentsize == (elf->is_64 ? ELF64_SECTION_SIZE : ELF32_SECTION_SIZE) &&
+	       elf->shoff <= req->kernel_size && size <= req->kernel_size - elf->shoff;
 }
 
 enum load_status elf_read_header(struct loading *l, struct elf *elf)

@@ -16,11 +16,6 @@ struct elf_segment {
 	u64 offset, vaddr, paddr, filesz, memsz;
 };
 
-struct elf_section {
-	u32 type;
-	u64 flags, addr, offset, size;
-};
-
 #define PT_LOAD		1
 #define PT_NOTE		4
 
@@ -36,9 +31,8 @@ enum load_status must_check elf_check_end(struct loading *l, const struct elf *e
 bool must_check elf_read_segment(const struct load_request *req, const struct elf *elf, unsigned i,
 				 struct elf_segment *s);
 
-/* Section header i: what is common, and where it stands in the file. False: it lies outside. */
-bool must_check elf_read_section(const struct load_request *req, const struct elf *elf, unsigned i,
-				 struct elf_section *s, u64 *at);
+/* Where in the file the section headers begin. False: they have a wrong size, or don't all lie in it. */
+bool must_check elf_find_sections(const struct load_request *req, const struct elf *elf, u64 *at);
 
 /* What the PT_LOAD segments take, as they are linked. LOAD_BROKEN: none, or cut off. */
 enum load_status must_check elf_extent(struct loading *l, const struct elf *elf,

@@ -354,13 +354,11 @@ static enum load_status put_rsdp(struct loading *l, u64 *at)
  * their address stays 0. */
 static enum load_status put_sections(struct loading *l, u64 *at)
 {
-	struct elf_section s;
 	struct elf elf;
-	u64 from, end;
+	u64 from;
 
 	if (!elf_recognise(l->req) || elf_read_header(l, &elf) != LOAD_OK || !elf.shnum ||
-	    elf.shnum > MAX_SECTIONS || !elf_read_section(l->req, &elf, 0, &s, &from) ||
-	    !elf_read_section(l->req, &elf, elf.shnum - 1, &s, &end))
+	    elf.shnum > MAX_SECTIONS || !elf_find_sections(l->req, &elf, &from))
 		return LOAD_OK;
 	return put_tag(l, at, INFO_ELF_SECTIONS,
 		       (u32[]){ elf.shnum, elf.shentsize, elf.shstrndx }, 3 * sizeof(u32),

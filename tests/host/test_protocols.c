@@ -156,7 +156,17 @@ static void test_mb2_sections(void **state)
 	assert_int_equal(get32(at + 12), 40);
 	assert_int_equal(get32(at + 16), 2);
 	assert_memory_equal(guest(at + 20), file + 0x1380, 120);
-	put32(32, 0x1400);		/* outside the file: then there is no tag */
+	put32(32, size - 120);		/* up to the file's end */
+	assert_int_equal(load(size), LOAD_OK);
+	assert_int_not_equal(find_tag(9), 0);
+	put32(32, size - 119);		/* outside the file, be it by a byte: then there is no tag */
+	assert_int_equal(load(size), LOAD_OK);
+	assert_int_equal(find_tag(9), 0);
+	put32(32, ~0u);
+	assert_int_equal(load(size), LOAD_OK);
+	assert_int_equal(find_tag(9), 0);
+	put32(32, 0x1380);
+	put16(46, 64);			/* of a size that isn't this class's */
 	assert_int_equal(load(size), LOAD_OK);
 	assert_int_equal(find_tag(9), 0);
 }
