@@ -31,7 +31,8 @@ enum emulate_reg {
 	EMULATE_SYSENTER_CS, EMULATE_SYSENTER_ESP, EMULATE_SYSENTER_EIP,
 	EMULATE_FEATURES,				/* the bits below */
 	EMULATE_XCR0, EMULATE_FSW,			/* FSW: the x87 status word */
-	EMULATE_MXCSR,					/* may be set, to MXCSR_DEFINED */
+	EMULATE_MXCSR,					/* may be set, within the mask: */
+	EMULATE_MXCSR_MASK,				/* the CPU's (FXSAVE shows it to the guest) */
 };
 
 /* What CPUID says, where an instruction is #UD by it; and where the two manuals differ. */
@@ -61,7 +62,6 @@ struct emulate_action {
 };
 
 #define FSW_ES		0x80u		/* an exception waits: #MF */
-#define MXCSR_DEFINED	0xffffu		/* the others give #GP on CPUs without more features */
 
 /*
  * An x87 instruction with a memory operand, for who carries it out on the guest's registers. It

@@ -128,7 +128,7 @@ enum emulate_status run_mxcsr(struct emulation *e)
 	status = read_memory(e, o->at, &value, 4, e->user);
 	if (status != EMULATE_OK)
 		return status;
-	if (value & ~(u64)MXCSR_DEFINED)
+	if (value & ~e->ops->get(e->ctx, EMULATE_MXCSR_MASK))
 		return raise_fault(e, EXC_GP, 0);
 	e->ops->set(e->ctx, EMULATE_MXCSR, value);
 	return EMULATE_OK;

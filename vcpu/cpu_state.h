@@ -33,7 +33,9 @@ void cpu_state_set_vector(unsigned reg, unsigned size, bool clear, const void *f
 void cpu_state_x87(struct emulate_x87 *x);
 u16 cpu_state_fsw(void);
 u32 cpu_state_mxcsr(void);
-void cpu_state_set_mxcsr(u32 value);	/* only bits of MXCSR_DEFINED */
+void cpu_state_set_mxcsr(u32 value);	/* only bits of the mask */
+/* Which bits of MXCSR this CPU has (SDM vol. 1, "Guidelines for Writing to the MXCSR Register"). */
+u32 cpu_state_mxcsr_mask(void);
 
 /* x87, SSE, AVX, XCR0 and DR0-3 as a reset leaves them. `xcr0`: every component that the guest may
  * use; 0: it has no XSAVE. */

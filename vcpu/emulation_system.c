@@ -68,6 +68,7 @@ u64 emulation_get(void *ctx, enum emulate_reg reg)
 	case EMULATE_XCR0: return cpu_state_xcr0();
 	case EMULATE_FSW: return cpu_state_fsw();
 	case EMULATE_MXCSR: return cpu_state_mxcsr();
+	case EMULATE_MXCSR_MASK: return cpu_state_mxcsr_mask();
 	}
 	return 0;
 }

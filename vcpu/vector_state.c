@@ -71,9 +71,18 @@ void cpu_state_set_mxcsr(u32 value)
 struct fxsave_area {
 	u16 fcw, fsw, ftw, fop;
 	u64 fip, fdp;
-	u8 rest[512 - 24];
+	u32 mxcsr, mxcsr_mask;
+	u8 rest[512 - 32];
 } aligned_to(16);
 static_assert(sizeof(struct fxsave_area) == 512, "FXSAVE writes 512 bytes");
+
+u32 cpu_state_mxcsr_mask(void)
+{
+	struct fxsave_area area;
+
+	asm volatile("fxsave64 %0" : "=m"(area));
+	return area.mxcsr_mask ? area.mxcsr_mask : 0xffbf;	/* 0: a CPU without DAZ */
+}
 
 /* The last instruction's pointers would be those of the copy that Plinth carried out. */
 static void set_pointers(const struct emulate_x87 *x)

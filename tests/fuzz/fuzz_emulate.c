@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MXCSR_MASK	0xffffu
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static struct {
@@ -41,6 +43,7 @@ static u64 get(void *ctx, enum emulate_reg reg)
 	case EMULATE_CPL: return m.cpl;
 	case EMULATE_XCR0: return 7;
 	case EMULATE_FSW: return m.gpr[0] & FSW_ES;
+	case EMULATE_MXCSR_MASK: return MXCSR_MASK;
 	default: return m.gpr[reg & 15];
 	}
 }
@@ -53,7 +56,7 @@ static void set(void *ctx, enum emulate_reg reg, u64 value)
 		m.rsp = value;
 	else if (reg == EMULATE_RFLAGS)
 		m.rflags = value;
-	else if (reg == EMULATE_MXCSR && (value & ~(u64)MXCSR_DEFINED))
+	else if (reg == EMULATE_MXCSR && (value & ~(u64)MXCSR_MASK))
 		abort();
 }
 

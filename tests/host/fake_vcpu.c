@@ -215,6 +215,7 @@ void cpu_state_set_vector(unsigned reg, unsigned size, bool clear, const void *f
 void cpu_state_x87(struct emulate_x87 *x) { }
 u16 cpu_state_fsw(void) { return 0; }
 u32 cpu_state_mxcsr(void) { return 0x1f80; }
+u32 cpu_state_mxcsr_mask(void) { return 0xffff; }
 void cpu_state_set_mxcsr(u32 value) { }
 void cpu_state_reset(u64 xcr0) { fake.xcr0 = xcr0 ? 1 : 0; }
 void cpu_state_reset_debug(void) { fake.debug_resets++; }

@@ -61,7 +61,8 @@ static u64 get(void *ctx, enum emulate_reg reg)
 	case EMULATE_SYSENTER_ESP: return m.sysenter_esp;
 	case EMULATE_SYSENTER_EIP: return m.sysenter_eip;
 	case EMULATE_FEATURES: return m.features;
-	case EMULATE_XCR0: case EMULATE_FSW: case EMULATE_MXCSR: return 0;	/* no vector unit */
+	case EMULATE_XCR0: case EMULATE_FSW: case EMULATE_MXCSR: case EMULATE_MXCSR_MASK:
+		return 0;	/* no vector unit */
 	}
 	return 0;
 }

@@ -58,7 +58,9 @@ u64 machine_fpu_register(enum emulate_reg reg)
 	u64 value;
 
 	enter();
-	value = reg == EMULATE_FSW ? cpu_state_fsw() : cpu_state_mxcsr();
+	value = reg == EMULATE_FSW     ? cpu_state_fsw()
+		: reg == EMULATE_MXCSR ? cpu_state_mxcsr()
+				       : cpu_state_mxcsr_mask();
 	leave();
 	return value;
 }

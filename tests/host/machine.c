@@ -24,7 +24,8 @@ static u64 get(void *ctx, enum emulate_reg reg)
 	case EMULATE_CPL: return m.cpl;
 	case EMULATE_EFER: return m.segment[SEG_CS].attr & SEG_ATTR_L ? EFER_LMA : 0;
 	case EMULATE_XCR0: return m.xcr0;
-	case EMULATE_FSW: case EMULATE_MXCSR: return machine_fpu_register(reg);
+	case EMULATE_FSW: case EMULATE_MXCSR: case EMULATE_MXCSR_MASK:
+		return machine_fpu_register(reg);
 	default: return 0;	/* MSRs and features: flat_machine.c */
 	}
 }

@@ -45,7 +45,7 @@ void machine_reset(enum cpu_mode mode);
 void machine_get_vector(void *ctx, unsigned reg, unsigned size, void *to);
 void machine_set_vector(void *ctx, unsigned reg, unsigned size, bool clear, const void *from);
 void machine_x87(void *ctx, struct emulate_x87 *x);
-u64 machine_fpu_register(enum emulate_reg reg);		/* EMULATE_FSW, EMULATE_MXCSR */
+u64 machine_fpu_register(enum emulate_reg reg);		/* EMULATE_FSW, _MXCSR* */
 void machine_set_mxcsr(u32 value);
 
 /* The next of the test's random numbers; the same ones in every run. */
