@@ -424,6 +424,8 @@ static bool is_valid(struct insn *insn)
 		return false;
 	if ((insn->flags & ROW_REG) && insn->is_mem)
 		return false;
+	if (insn->op == OP_MOVNTI && (insn->opsize || insn->rep))
+		return false;	/* "NP" (SDM vol. 2A, "Opcode Column in the Instruction Summary Table") */
 	if (insn->op == OP_MOV_FROM_CR || insn->op == OP_MOV_TO_CR)
 		return insn->reg == 0 || (insn->reg >= 2 && insn->reg <= 4) || insn->reg == 8;
 	if (insn->op == OP_MOV_FROM_DR || insn->op == OP_MOV_TO_DR)

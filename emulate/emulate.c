@@ -132,7 +132,10 @@ static enum emulate_status run_xadd(struct emulation *e)
 	return EMULATE_OK;
 }
 
-/* The destination is written in both cases, with its own value if the comparison failed. */
+/*
+ * Memory is written in both cases, with its own value if the comparison failed; a register isn't
+ * then, so that its upper half stays.
+ */
 static enum emulate_status run_cmpxchg(struct emulation *e)
 {
 	u64 acc = e->gpr[GPR_RAX] & size_mask(e->dst.size);
@@ -142,6 +145,8 @@ static enum emulate_status run_cmpxchg(struct emulation *e)
 		e->dst.value = e->src.value;
 		return EMULATE_OK;
 	}
+	if (e->dst.kind == OPERAND_REG)
+		e->writes &= ~WRITES_DST;
 	e->writes |= WRITES_ACC;
 	e->acc = e->original;
 	return EMULATE_OK;

@@ -144,7 +144,11 @@ static enum emulate_status push_levels(struct emulation *e, unsigned level, u64 
 	return status == EMULATE_OK ? push(e, frame, size) : status;
 }
 
-/* ENTER. At its end the new top of the stack must be writable, though nothing is written there. */
+/*
+ * ENTER. At its end the new top of the stack must be writable, though nothing is written there. "The
+ * OperandSize attribute determines the size of ... the data being transferred from SP/ESP/RSP
+ * register into the BP/EBP/RBP register" (SDM vol. 2A, "ENTER").
+ */
 enum emulate_status run_enter(struct emulation *e)
 {
 	unsigned size = e->insn->op_bytes, bytes = stack_bytes(e), level = e->insn->imm2 & 31;
@@ -162,7 +166,7 @@ enum emulate_status run_enter(struct emulation *e)
 		status = check_memory(e, at, size, e->user | ACCESS_WRITE);
 	if (status != EMULATE_OK)
 		return status;
-	write_register(e, GPR_RBP, bytes, frame);
+	write_register(e, GPR_RBP, size, frame);
 	write_register(e, GPR_RSP, bytes, top);
 	return EMULATE_OK;
 }

@@ -134,9 +134,22 @@ static bool enter_final(const struct view *v)
 	return is_named(v->c->form, "ENTER") && v->vector == EXC_PF && they_completed(v);
 }
 
+static bool enter_frame(const struct view *v)
+{
+	return is_named(v->c->form, "ENTER") && v->c->insn.opsize && they_completed(v) &&
+	       v->vector < 0;
+}
+
+static bool cmpxchg_unequal(const struct view *v)
+{
+	return is_named(v->c->form, "CMPXCHG") && v->c->insn.op_bytes == 4 &&
+	       !v->c->insn.is_mem && !(m.rflags & RFLAGS_ZF);
+}
+
 static bool extensions_16(const struct view *v)
 {
-	return v->c->mode == CPU_MODE_16 && v->c->form->map == MAP_0F38;
+	return v->c->mode == CPU_MODE_16 && v->c->form->map == MAP_0F38 &&
+	       (v->c->form->opcode != 0xf0 || v->c->insn.opsize);
 }
 
 static struct {
@@ -161,6 +174,8 @@ static struct {
 	{ "bextr-length", bextr_length },
 	{ "pext-order", pext_order },
 	{ "enter-final", enter_final },
+	{ "enter-frame", enter_frame },
+	{ "cmpxchg-unequal", cmpxchg_unequal },
 	{ "extensions-16", extensions_16 },
 	{ "shift-rip-relative", shift_rip_relative },
 };

@@ -7,6 +7,7 @@
 
 #define UC	BY_UNICORN
 #define CPU	BY_CPU
+#define BOTH_BY	(UC | CPU)	/* where unicorn is wrong in some or all cases */
 #define OTHER	BY_OTHER
 
 /* One-byte map and 0F map: opcodes, /reg, r/m, modes, flags, compared by, name. */
@@ -62,9 +63,9 @@
 	SSE(map, op, prefix, rm, name), AVX(map, op, prefix, rm, flags, name)
 /* General registers with VEX. */
 #define BMI(map, op, reg, prefix, flags, name) \
-	{ name, MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64 | IN_32, UC, \
+	{ name, MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64 | IN_32, BOTH_BY, \
 	  VEX | (flags) }, \
-	{ name " (W)", MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64, UC, \
+	{ name " (W)", MAP_##map, op, 1, reg, PFX_##prefix, RM_BOTH, IN_64, BOTH_BY, \
 	  VEX | VEX_W1 | (flags) }
 #define OTHERS(map, op, reg, prefix, rm, modes, by, name) \
 	{ name, MAP_##map, op, 1, reg, PFX_##prefix, RM_##rm, modes, by, 0 }
@@ -76,7 +77,7 @@ const struct form forms[] = {
 	SHIFT(0, "ROL"), SHIFT(1, "ROR"), SHIFT(2, "RCL"), SHIFT(3, "RCR"), SHIFT(4, "SHL"),
 	SHIFT(5, "SHR"), SHIFT(6, "SHL (/6)"), SHIFT(7, "SAR"),
 	PAIR(0xf6, 0, BOTH, ALL, 0, UC, "TEST", "r/m8, imm8", "r/m, imm"),
-	PAIR(0xf6, 1, BOTH, ALL, 0, UC, "TEST (/1)", "r/m8, imm8", "r/m, imm"),
+	PAIR(0xf6, 1, BOTH, ALL, 0, BOTH_BY, "TEST (/1)", "r/m8, imm8", "r/m, imm"),
 	PAIR(0xf6, 2, BOTH, ALL, LOCKS, UC, "NOT", "r/m8", "r/m"),
 	PAIR(0xf6, 3, BOTH, ALL, LOCKS, UC, "NEG", "r/m8", "r/m"),
 	PAIR(0xf6, 4, BOTH, ALL, 0, UC, "MUL", "r/m8", "r/m"),
@@ -97,7 +98,7 @@ const struct form forms[] = {
 	ONE(0xd5, 1, R, NONE, NO64, 0, UC, "AAD imm8"),
 	ONE(0x98, 1, R, NONE, ALL, 0, UC, "CBW, CWDE, CDQE"),
 	ONE(0x99, 1, R, NONE, ALL, 0, UC, "CWD, CDQ, CQO"),
-	ONE(0x9e, 1, R, NONE, ALL, 0, UC, "SAHF"), ONE(0x9f, 1, R, NONE, ALL, 0, UC, "LAHF"),
+	ONE(0x9e, 1, R, NONE, ALL, 0, BOTH_BY, "SAHF"), ONE(0x9f, 1, R, NONE, ALL, 0, BOTH_BY, "LAHF"),
 	ONE(0xd6, 1, R, NONE, NO64, 0, UC, "SALC"),
 	ONE(0xf5, 1, R, NONE, ALL, 0, UC, "CMC"), ONE(0xf8, 1, R, NONE, ALL, 0, UC, "CLC"),
 	ONE(0xf9, 1, R, NONE, ALL, 0, UC, "STC"), ONE(0xfc, 1, R, NONE, ALL, 0, UC, "CLD"),
@@ -110,7 +111,7 @@ const struct form forms[] = {
 	PAIR(0xa2, R, NONE, ALL, 0, UC, "MOV", "moffs8, AL", "moffs, rAX"),
 	ONE(0xb0, 8, R, NONE, ALL, 0, UC, "MOV r8, imm8"),
 	ONE(0xb8, 8, R, NONE, ALL, 0, UC, "MOV r, imm"),
-	PAIR(0xc6, 0, BOTH, ALL, 0, UC, "MOV", "r/m8, imm8", "r/m, imm"),
+	PAIR(0xc6, 0, BOTH, ALL, 0, BOTH_BY, "MOV", "r/m8, imm8", "r/m, imm"),
 	ONE(0x8c, 1, R, BOTH, ALL, 0, OTHER, "MOV r/m, Sreg"),
 	ONE(0x8e, 1, R, BOTH, ALL, 0, OTHER, "MOV Sreg, r/m16"),
 	ONE(0x63, 1, R, BOTH, 64, 0, UC, "MOVSXD r, r/m32"),
@@ -120,7 +121,7 @@ const struct form forms[] = {
 	TWO(0xbf, 1, R, BOTH, ALL, 0, UC, "MOVSX r, r/m16"),
 	TWO(0x40, 16, R, BOTH, ALL, 0, UC, "CMOVcc r, r/m"),
 	TWO(0x90, 16, R, BOTH, ALL, 0, UC, "SETcc r/m8"),
-	TWO(0xc3, 1, R, MEM, ALL, 0, UC, "MOVNTI m, r"),
+	OTHERS(0F, 0xc3, R, NP, MEM, IN_ALL, UC, "MOVNTI m, r"),
 	{ "MOVBE r, m", MAP_0F38, 0xf0, 1, R, PFX_ANY, RM_MEM, IN_ALL, CPU, 0 },
 	{ "MOVBE m, r", MAP_0F38, 0xf1, 1, R, PFX_ANY, RM_MEM, IN_ALL, CPU, 0 },
 	OTHERS(0F38, 0xf9, R, NP, MEM, IN_ALL, CPU, "MOVDIRI m, r"),
@@ -132,7 +133,7 @@ const struct form forms[] = {
 	TWO(0xc0, 1, R, BOTH, ALL, LOCKS, UC, "XADD r/m8, r8"),
 	TWO(0xc1, 1, R, BOTH, ALL, LOCKS, UC, "XADD r/m, r"),
 	TWO(0xb0, 1, R, BOTH, ALL, LOCKS, UC, "CMPXCHG r/m8, r8"),
-	TWO(0xb1, 1, R, BOTH, ALL, LOCKS, UC, "CMPXCHG r/m, r"),
+	TWO(0xb1, 1, R, BOTH, ALL, LOCKS, BOTH_BY, "CMPXCHG r/m, r"),
 	TWO(0xc7, 1, 1, MEM, ALL, LOCKS, UC, "CMPXCHG8B m64"),
 	TWO(0xc7, 1, 1, MEM, 64, LOCKS | REXW, UC, "CMPXCHG16B m128"),
 	TWO(0xc8, 8, R, NONE, ALL, 0, UC, "BSWAP r"),
@@ -146,19 +147,19 @@ const struct form forms[] = {
 	TWO(0xba, 1, 5, BOTH, ALL, LOCKS, UC, "BTS r/m, imm8"),
 	TWO(0xba, 1, 6, BOTH, ALL, LOCKS, UC, "BTR r/m, imm8"),
 	TWO(0xba, 1, 7, BOTH, ALL, LOCKS, UC, "BTC r/m, imm8"),
-	TWO(0xa4, 1, R, BOTH, ALL, 0, UC, "SHLD r/m, r, imm8"),
+	TWO(0xa4, 1, R, BOTH, ALL, 0, BOTH_BY, "SHLD r/m, r, imm8"),
 	TWO(0xa5, 1, R, BOTH, ALL, 0, UC, "SHLD r/m, r, CL"),
-	TWO(0xac, 1, R, BOTH, ALL, 0, UC, "SHRD r/m, r, imm8"),
+	TWO(0xac, 1, R, BOTH, ALL, 0, BOTH_BY, "SHRD r/m, r, imm8"),
 	TWO(0xad, 1, R, BOTH, ALL, 0, UC, "SHRD r/m, r, CL"),
 	TWO(0xbc, 1, R, BOTH, ALL, 0, UC, "BSF r, r/m"),
 	TWO(0xbd, 1, R, BOTH, ALL, 0, UC, "BSR r, r/m"),
-	{ "TZCNT r, r/m", MAP_0F, 0xbc, 1, R, PFX_F3, RM_BOTH, IN_ALL, UC, OPSIZE },
-	{ "LZCNT r, r/m", MAP_0F, 0xbd, 1, R, PFX_F3, RM_BOTH, IN_ALL, UC, OPSIZE },
+	{ "TZCNT r, r/m", MAP_0F, 0xbc, 1, R, PFX_F3, RM_BOTH, IN_ALL, BOTH_BY, OPSIZE },
+	{ "LZCNT r, r/m", MAP_0F, 0xbd, 1, R, PFX_F3, RM_BOTH, IN_ALL, BOTH_BY, OPSIZE },
 	{ "POPCNT r, r/m", MAP_0F, 0xb8, 1, R, PFX_F3, RM_BOTH, IN_ALL, CPU, OPSIZE },
-	{ "CRC32 r, r/m8", MAP_0F38, 0xf0, 1, R, PFX_F2, RM_BOTH, IN_ALL, UC, OPSIZE },
-	{ "CRC32 r, r/m", MAP_0F38, 0xf1, 1, R, PFX_F2, RM_BOTH, IN_ALL, UC, OPSIZE },
-	OTHERS(0F38, 0xf6, R, 66, BOTH, IN_ALL, UC, "ADCX r, r/m"),
-	OTHERS(0F38, 0xf6, R, F3, BOTH, IN_ALL, UC, "ADOX r, r/m"),
+	{ "CRC32 r, r/m8", MAP_0F38, 0xf0, 1, R, PFX_F2, RM_BOTH, IN_ALL, BOTH_BY, OPSIZE },
+	{ "CRC32 r, r/m", MAP_0F38, 0xf1, 1, R, PFX_F2, RM_BOTH, IN_ALL, BOTH_BY, OPSIZE },
+	OTHERS(0F38, 0xf6, R, 66, BOTH, IN_ALL, BOTH_BY, "ADCX r, r/m"),
+	OTHERS(0F38, 0xf6, R, F3, BOTH, IN_ALL, BOTH_BY, "ADOX r, r/m"),
 	BMI(0F38, 0xf2, R, NP, VEX_NDS, "ANDN r, r, r/m"),
 	BMI(0F38, 0xf3, 1, NP, VEX_NDS, "BLSR r, r/m"),
 	BMI(0F38, 0xf3, 2, NP, VEX_NDS, "BLSMSK r, r/m"),
@@ -192,7 +193,7 @@ const struct form forms[] = {
 	ONE(0x6a, 1, R, NONE, ALL, 0, UC, "PUSH imm8"),
 	ONE(0xff, 1, 6, BOTH, ALL, 0, UC, "PUSH r/m"), ONE(0x8f, 1, 0, BOTH, ALL, 0, UC, "POP r/m"),
 	ONE(0x60, 1, R, NONE, NO64, 0, UC, "PUSHA"), ONE(0x61, 1, R, NONE, NO64, 0, UC, "POPA"),
-	ONE(0xc8, 1, R, NONE, ALL, 0, UC, "ENTER imm16, imm8"),
+	ONE(0xc8, 1, R, NONE, ALL, 0, BOTH_BY, "ENTER imm16, imm8"),
 	ONE(0xc9, 1, R, NONE, ALL, 0, UC, "LEAVE"),
 	ONE(0x62, 1, R, MEM, NO64, 0, UC, "BOUND r, m"),
 	ONE(0x63, 1, R, BOTH, NO64, 0, OTHER, "ARPL r/m16, r16"),
@@ -264,7 +265,7 @@ const struct form forms[] = {
 	TWO(0x0d, 1, R, MEM, ALL, 0, UC, "PREFETCHW m8"),
 	TWO(0x18, 1, R, MEM, ALL, 0, UC, "PREFETCHh m8"),
 	TWO(0x19, 7, R, BOTH, ALL, 0, UC, "NOP r/m"),
-	OTHERS(0F, 0xae, 7, NP, MEM, IN_ALL, UC, "CLFLUSH m8"),
+	OTHERS(0F, 0xae, 7, NP, MEM, IN_ALL, BOTH_BY, "CLFLUSH m8"),
 	OTHERS(0F, 0xae, 7, 66, MEM, IN_ALL, CPU, "CLFLUSHOPT m8"),
 	OTHERS(0F, 0xae, 6, 66, MEM, IN_ALL, CPU, "CLWB m8"),
 	OTHERS(0F, 0xae, 5, NP, REG, IN_ALL, UC, "LFENCE"),

@@ -110,7 +110,8 @@ bool native_open(struct native *n)
 		void *at = (void *)(size_t)(DATA + page * PAGE_SIZE);
 
 		if (mmap(at, PAGE_SIZE, page == 2 ? PROT_READ : rights,
-			 MAP_SHARED | MAP_FIXED_NOREPLACE, file, page * PAGE_SIZE) != at)
+			 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, file,
+			 page * PAGE_SIZE) != at)
 			return false;
 	}
 	code_page = mmap((void *)(size_t)NATIVE_CODE, PAGE_SIZE, rights | PROT_EXEC,

@@ -18,7 +18,10 @@ struct native {
 	u8 *data;		/* the window's first NATIVE_WINDOW_SIZE bytes */
 };
 
-/* False: this machine can't, for want of AVX2. */
+/*
+ * False: this machine can't, for want of AVX2. The pages are there from the begin: an error code is
+ * that of the first fault, not of the one that is left when the kernel has brought the page.
+ */
 bool native_open(struct native *n);
 
 /* `code` of `length` bytes at m.rip, which is to be NATIVE_CODE. */

@@ -131,6 +131,11 @@ static bool is_reserved(const u8 *bytes, const cs_insn *ci)
 		return true;
 	if (strncmp(ci->mnemonic, "vmptr", 5) == 0)
 		return is_reserved_vmptr(bytes, ci);
+	/* SDM vol. 2B, "MOVNTI": "NP 0F C3 /r", without prefixes. */
+	if (ci->id == X86_INS_MOVNTI &&
+	    (has_prefix(bytes, ci, 0x66) || has_prefix(bytes, ci, 0xf2) ||
+	     has_prefix(bytes, ci, 0xf3)))
+		return true;
 	/* SDM vol. 2A, "VEX and the LOCK, 66H, F2H, F3H, REX prefix": #UD. */
 	return x86->opcode[0] != 0x0f && ci->mnemonic[0] == 'v' &&
 	       (has_prefix(bytes, ci, 0x66) || has_prefix(bytes, ci, 0xf2) ||

@@ -475,6 +475,17 @@ static void test_vector_alignment(void **state)
 	EXPECT_FAULT(CPU_MODE_64, "\xdd\x03", EXC_AC);		/* FLD m64 */
 }
 
+/* SDM vol. 2B, "MOVNTI": "NP 0F C3 /r"; CPUs raise #UD too. */
+static void test_movnti_prefixes(void **state)
+{
+	machine_reset(CPU_MODE_64);
+	m.gpr[GPR_RBX] = DATA;
+	EXPECT_FAULT(CPU_MODE_64, "\x66\x0f\xc3\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\xf2\x0f\xc3\x03", EXC_UD);
+	EXPECT_FAULT(CPU_MODE_64, "\xf3\x0f\xc3\x03", EXC_UD);
+	assert_int_equal(RUN(CPU_MODE_64, "\x67\x0f\xc3\x03"), EMULATE_OK);
+}
+
 /* SDM vol. 2B, "MOVDIRI", "MOVDIR64B": few CPUs have them to compare with. */
 static void test_direct_stores(void **state)
 {
@@ -581,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_vector_state),
 		cmocka_unit_test(test_table_alignment),
 		cmocka_unit_test(test_vector_alignment),
+		cmocka_unit_test(test_movnti_prefixes),
 		cmocka_unit_test(test_direct_stores),
 		cmocka_unit_test(test_limits_of_the_emulator),
 		cmocka_unit_test(test_random_bytes),
