@@ -36,12 +36,12 @@ run:
 	@tools/setup build run $(RUN_NEEDS)
 	@$(MAKE) --no-print-directory hypervisor guest-files
 	@echo "set-up: done; starting the emulator (Ctrl-A X leaves)"
-	@tools/run --machine $(MACHINE) --hv "$(HV)" --guest "$(GUEST)" $(RUN)
+	@tools/run --image $(HV_IMAGE) --machine $(MACHINE) --hv "$(HV)" --guest "$(GUEST)" $(RUN)
 
 iso:
 	@tools/setup build iso
 	@$(MAKE) --no-print-directory hypervisor guest-files
-	@tools/iso --hv "$(HV)" "$(GUEST)"
+	@tools/iso --image $(HV_IMAGE) --hv "$(HV)" "$(GUEST)"
 	@echo "made $(BUILD)/plinth.iso"
 
 # Folders filled before KVM's modules were wanted have none.
@@ -53,7 +53,7 @@ bench:
 		echo "PEER=$(PEER) can't be measured; PEER=kvm can, or leave it out" >&2; exit 2;; esac
 	@tools/setup bench
 	@$(MAKE) -s --no-print-directory hypervisor guests $(if $(PEER),$(GUEST_DIR)/modules/kvm-amd.ko) $(DEBIAN)
-	@tools/bench $(if $(PEER),--peer $(PEER))
+	@tools/bench --image $(HV_IMAGE) $(if $(PEER),--peer $(PEER))
 
 help:
 	@echo "make            build the hypervisor: $(BUILD)/plinth.elf"

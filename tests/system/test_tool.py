@@ -341,6 +341,15 @@ def test_make_refuses_wrong_words(words, sentence):
     assert "set-up" not in done.stdout and "  CC" not in done.stdout, done
 
 
+@pytest.mark.parametrize("target", ["run", "iso", "bench"])
+def test_make_takes_the_image_it_builds(target):
+    """With CHECKS=1 that is another one than build/plinth.elf."""
+    for words, name in ([], "plinth.elf"), (["CHECKS=1"], "plinth-checks.elf"):
+        done = subprocess.run(["make", "-n", "--no-print-directory", target, *words], cwd=ROOT,
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert f"tools/{target} --image build/{name} " in done.stdout, done
+
+
 def test_parts_are_listed():
     """Without PART, and by PART=list."""
     shown = [subprocess.run(["make", "--no-print-directory", "test-long", *words], cwd=ROOT,
