@@ -115,6 +115,7 @@ test:
 PART ?= list
 
 test-long:
+	@command -v python3 >/dev/null || tools/setup test
 	@tests/run_all.py --check-part "$(PART)"
 	@case "$(PART)" in list) ;; *) tools/setup test && \
 		$(MAKE) --no-print-directory -j$(JOBS) test-built && \

@@ -4,6 +4,7 @@ import glob
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -293,6 +294,16 @@ def test_terminate_removes_temporary_files(tmp_path):
         process.terminate()
         process.stdout.read()
     assert os.listdir(tmp_path) == [] and process.returncode == 128 + 15
+
+
+def test_part_without_python(tmp_path):
+    """On a machine with nothing but make a part begins with its set-up, not with a missing python3."""
+    for name in ("sh", "make", "sort", "uname"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    done = subprocess.run(["make", "--no-print-directory", "test-long", "PART=fuzz"], cwd=ROOT,
+                          env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=30,
+                          check=False)
+    assert re.search(r"tools/setup: .*these are missing: .*python3", done.stderr), done
 
 
 def test_initramfs_is_reproducible(tmp_path):
