@@ -61,17 +61,20 @@ static void arm(struct vcpu *v, u64 next)
 /*
  * Sets this CPU's timer, if what it waits for has changed. vCPU 0's also serves the devices, which
  * others may set going: they look at its next_event after that, it looks at the devices once more
- * after storing it, so that one of both sees the other.
+ * after storing it, so that one of both sees the other. What has become later meanwhile waits for
+ * the timer: others that reprogram a device all the time can't keep this CPU here.
  */
 static void set_timer(struct vcpu *v)
 {
 	u64 next = next_event(v);
 
-	while (unlikely(next != v->next_event)) {
+	if (likely(next == v->next_event))
+		return;
+	do {
 		__atomic_store_n(&v->next_event, next, __ATOMIC_SEQ_CST);
 		arm(v, next);
 		next = next_event(v);
-	}
+	} while (unlikely(next < v->next_event));
 }
 
 /* After an access to a device, which may now want to be called earlier than vCPU 0 knows. */
