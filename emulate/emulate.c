@@ -167,7 +167,10 @@ static enum emulate_status run_cmpxchg8b(struct emulation *e)
 		return status;
 	if (half == 8 && (e->dst.at.v & 15))
 		return raise_fault(e, EXC_GP, 0);
-	status = read_memory(e, e->dst.at, expected, 2 * half, e->user | ACCESS_WRITE);
+	if (e->insn->lock)
+		status = lock_memory(e, e->dst.at, 2 * half);
+	if (status == EMULATE_OK)
+		status = read_memory(e, e->dst.at, expected, 2 * half, e->user | ACCESS_WRITE);
 	if (status != EMULATE_OK)
 		return status;
 	for (unsigned i = 0; i < 2 * half; i++)
@@ -302,14 +305,16 @@ static enum emulate_status fetch_operands(struct emulation *e, const struct exec
 
 	if (!(row->flags & (UPDATE | READ_SRC)))
 		return EMULATE_OK;
+	e->locked = e->insn->lock || (row->flags & ALWAYS_LOCKS);
 	status = locate_operands(e, writes);
+	if (status == EMULATE_OK && e->locked && e->dst.kind == OPERAND_MEM)
+		status = lock_memory(e, e->dst.at, e->dst.size);
 	if (status == EMULATE_OK && (row->flags & READ_SRC))
 		status = read_operand(e, &e->src, ACCESS_READ);
 	if (status == EMULATE_OK && (row->flags & READ_DST))
 		status = read_operand(e, &e->dst, writes ? ACCESS_WRITE : ACCESS_READ);
 	e->original = e->dst.value;
 	e->writes = writes ? WRITES_DST : 0;
-	e->locked = e->insn->lock || (row->flags & ALWAYS_LOCKS);
 	return status;
 }
 
@@ -398,6 +403,8 @@ enum emulate_status emulate_decoded(const struct emulate_ops *ops, void *ctx, u6
 	if (result->insn.mode != CPU_MODE_64)
 		e.next_rip = (u32)e.next_rip;
 	status = run_row(&e);
+	if (unlikely(e.holds_lock))
+		ops->unlock(ctx);
 	if (status == EMULATE_OK)
 		commit(&e);
 	else if (status == EMULATE_AGAIN)

@@ -101,6 +101,14 @@ struct emulate_ops {
 				       const void *desired, unsigned size, u32 access,
 				       struct event *fault);
 
+	/*
+	 * Around the reads and writes of a locked operand over a page's end, which no exchange can
+	 * reach at once: no other CPU of the guest gets at memory in between. EMULATE_AGAIN: not
+	 * now; nothing was read yet.
+	 */
+	enum emulate_status (*lock)(void *ctx);
+	void (*unlock)(void *ctx);
+
 	/* Read (`in`) or write an I/O port; permission has been checked. */
 	enum emulate_status (*port)(void *ctx, u16 port, unsigned size, bool in, u32 *value);
 	/* Asked once, after the checks that come before an intercept: does L1 want this? */

@@ -35,7 +35,8 @@ struct emulation {
 	u64 original;		/* of dst, as read */
 	u64 acc;		/* new value of the accumulator, with WRITES_ACC */
 	u8 writes;		/* WRITES_* */
-	bool locked;		/* dst is written by compare and exchange */
+	bool locked;		/* dst is written by compare and exchange, or … */
+	bool holds_lock;	/* … between ops->lock and ops->unlock */
 	bool rsp_known, rsp_changed;
 	u16 traps;		/* DR6_BS: a single-step #DB follows; DR6_BT: one of a task switch */
 	bool keeps_rf;		/* RFLAGS was loaded with RF */
@@ -63,6 +64,8 @@ enum emulate_status write_memory(struct emulation *e, gva_t at, const void *from
 enum emulate_status check_block(struct emulation *e, gva_t at, unsigned size, u32 access);
 enum emulate_status read_block(struct emulation *e, gva_t at, void *to, unsigned size);
 enum emulate_status write_block(struct emulation *e, gva_t at, const void *from, unsigned size);
+/* Before a locked operand is read: it may take ops->lock, until the instruction ends. */
+enum emulate_status lock_memory(struct emulation *e, gva_t at, unsigned size);
 enum emulate_status exchange_memory(struct emulation *e, gva_t at, const void *expected,
 				    const void *desired, unsigned size);
 

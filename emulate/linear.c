@@ -225,9 +225,21 @@ enum emulate_status write_block(struct emulation *e, gva_t at, const void *from,
 	return write_pages(e, at, from, size);
 }
 
+/* SDM vol. 3A, "Bus Locking": of any alignment, also over a page's end. */
+enum emulate_status lock_memory(struct emulation *e, gva_t at, unsigned size)
+{
+	enum emulate_status status;
+
+	if (likely(in_first_page(at, size) == size))
+		return EMULATE_OK;
+	status = e->ops->lock(e->ctx);
+	e->holds_lock = status == EMULATE_OK;
+	return status;
+}
+
 /*
- * Write `desired` if memory still holds `expected`, at once. Across a page border that can't be
- * had: it's a plain write then, as it was read.
+ * Write `desired` if memory still holds `expected`, at once. Across a page border it's a plain write:
+ * a locked operand is under lock_memory() since before it was read.
  */
 enum emulate_status exchange_memory(struct emulation *e, gva_t at, const void *expected,
 				    const void *desired, unsigned size)

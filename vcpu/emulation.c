@@ -228,6 +228,19 @@ static enum emulate_status cmpxchg(void *ctx, gva_t at, const void *expected, co
 	return done ? EMULATE_OK : EMULATE_AGAIN;
 }
 
+/* The guest's own accesses know no lock of Plinth's: its other vCPUs stand still. */
+static enum emulate_status lock(void *ctx)
+{
+	struct vcpu *v = ctx;
+
+	return vm_pause(v) ? EMULATE_OK : EMULATE_AGAIN;
+}
+
+static void unlock(void *ctx)
+{
+	vm_resume(ctx);
+}
+
 static enum emulate_status port(void *ctx, u16 number, unsigned size, bool in, u32 *value)
 {
 	if (in)
@@ -263,7 +276,8 @@ static void run_x87(void *ctx, struct emulate_x87 *x)
 static const struct emulate_ops ops = {
 	.get_vector = get_vector, .set_vector = set_vector, .x87 = run_x87,
 	.get = emulation_get, .set = emulation_set, .segment = emulation_segment, .check = check,
-	.read = read, .write = write, .cmpxchg = cmpxchg, .port = port, .intercept = intercept,
+	.read = read, .write = write, .cmpxchg = cmpxchg, .lock = lock,
+	.unlock = unlock, .port = port, .intercept = intercept,
 	.system = emulation_system, .set_segment = emulation_set_segment,
 	.table = emulation_table, .set_table = emulation_set_table,
 };

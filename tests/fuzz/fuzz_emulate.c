@@ -164,9 +164,27 @@ static void run_x87(void *ctx, struct emulate_x87 *x)
 	memset(x->operand, (int)next(1), sizeof(x->operand));
 }
 
+static bool held;
+
+static enum emulate_status lock(void *ctx)
+{
+	if (held)
+		abort();
+	held = next(1) & 1;
+	return held ? EMULATE_OK : EMULATE_AGAIN;
+}
+
+static void unlock(void *ctx)
+{
+	if (!held)
+		abort();
+	held = false;
+}
+
 static const struct emulate_ops ops = {
 	.get = get, .set = set, .segment = segment, .check = check, .read = do_read,
 	.write = do_write, .cmpxchg = do_cmpxchg, .port = port, .intercept = intercept,
+	.lock = lock, .unlock = unlock,
 	.system = do_system, .set_segment = set_segment, .table = table, .set_table = set_table,
 	.get_vector = get_vector, .set_vector = set_vector, .x87 = run_x87,
 };

@@ -188,9 +188,19 @@ static enum emulate_status do_system(void *ctx, const struct insn *insn,
 	return EMULATE_UNHANDLED;
 }
 
+static enum emulate_status lock(void *ctx)
+{
+	return EMULATE_OK;
+}
+
+static void unlock(void *ctx)
+{
+}
+
 static const struct emulate_ops ops = {
 	.get = get, .set = set, .segment = segment, .check = check, .read = do_read,
 	.write = do_write, .cmpxchg = do_cmpxchg, .port = port, .intercept = intercept,
+	.lock = lock, .unlock = unlock,
 	.system = do_system, .set_segment = set_segment, .table = table, .set_table = set_table,
 };
 

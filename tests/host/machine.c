@@ -69,6 +69,7 @@ static enum emulate_status do_read(void *ctx, gva_t at, void *to, unsigned size,
 	if (check(ctx, at, size, access, fault) != EMULATE_OK)
 		return EMULATE_FAULT;
 	m.reads++;
+	m.locked_accesses += m.locked;
 	memcpy(to, m.data + (at.v - m.at), size);
 	return EMULATE_OK;
 }
@@ -80,6 +81,7 @@ static enum emulate_status do_write(void *ctx, gva_t at, const void *from, unsig
 	if (check(ctx, at, size, access, fault) != EMULATE_OK)
 		return EMULATE_FAULT;
 	m.writes++;
+	m.locked_accesses += m.locked;
 	memcpy(m.data + (at.v - m.at), from, size);
 	return EMULATE_OK;
 }
@@ -142,9 +144,23 @@ static void set_table(void *ctx, enum emulate_table which, const struct table *t
 {
 }
 
+static enum emulate_status lock(void *ctx)
+{
+	assert_false(m.locked);
+	m.locked = !m.race;
+	return m.locked ? EMULATE_OK : EMULATE_AGAIN;
+}
+
+static void unlock(void *ctx)
+{
+	assert_true(m.locked);
+	m.locked = false;
+}
+
 const struct emulate_ops machine_ops = {
 	.get = get, .set = set, .segment = segment, .check = check, .read = do_read,
 	.write = do_write, .cmpxchg = do_cmpxchg, .port = port, .intercept = intercept,
+	.lock = lock, .unlock = unlock,
 	.system = do_system, .set_segment = set_segment, .table = table, .set_table = set_table,
 	.get_vector = machine_get_vector, .set_vector = machine_set_vector, .x87 = machine_x87,
 };

@@ -25,7 +25,9 @@ struct machine {
 	u16 last_port;
 	u32 last_out;
 	bool refuse;			/* intercept says stop */
-	bool race;			/* every exchange finds memory changed */
+	bool race;			/* every exchange finds memory changed, every lock is taken */
+	bool locked;			/* between lock and unlock … */
+	unsigned locked_accesses;	/* … and how many reads and writes were */
 	struct emulate_action action;
 	u64 xcr0;
 	u8 fpu[XSAVE_BYTES] aligned_to(64);	/* XSAVE's standard format: x87, SSE, AVX */

@@ -212,6 +212,37 @@ static void test_lock(void **state)
 	assert_true(m.rip == before.rip && m.rflags == before.rflags);
 }
 
+/* SDM vol. 3A, "Bus Locking": also over a page's end, where it takes two reads and two writes. */
+static void test_lock_over_a_page_end(void **state)
+{
+	static const struct { const char *code; unsigned length, bytes; } rows[] = {
+		{ "\xf0\x01\x03", 3, 4 }, { "\x87\x03", 2, 4 }, { "\xf0\x48\xff\x03", 4, 8 },
+		{ "\xf0\x0f\xb1\x03", 4, 4 }, { "\xf0\x0f\xc7\x0b", 4, 8 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *code = rows[i].code;
+
+		machine_reset(CPU_MODE_64);
+		m.gpr[GPR_RBX] = DATA + 0x1000 - rows[i].bytes + 1;
+		assert_int_equal(run(CPU_MODE_64, code, rows[i].length), EMULATE_OK);
+		assert_true(m.locked_accesses == 4 && m.exchanges == 0 && !m.locked);
+		/* a fault gives it back, and so does who can't have it now */
+		m.rights[1] = RIGHT_R;
+		assert_int_equal(run(CPU_MODE_64, code, rows[i].length), EMULATE_FAULT);
+		assert_false(m.locked);
+		m.rights[1] = RIGHT_R | RIGHT_W;
+		m.race = true;
+		before = m;
+		assert_int_equal(run(CPU_MODE_64, code, rows[i].length), EMULATE_AGAIN);
+		assert_memory_equal(&before, &m, sizeof(m));
+	}
+	machine_reset(CPU_MODE_64);		/* not without LOCK */
+	m.gpr[GPR_RBX] = DATA + 0xffe;
+	assert_int_equal(RUN(CPU_MODE_64, UPDATE_), EMULATE_OK);
+	assert_int_equal(m.locked_accesses, 0);
+}
+
 static void test_single_step(void **state)
 {
 	machine_reset(CPU_MODE_64);
@@ -583,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_real_mode),
 		cmocka_unit_test(test_alignment_check),
 		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_lock_over_a_page_end),
 		cmocka_unit_test(test_single_step),
 		cmocka_unit_test(test_string_bounds),
 		cmocka_unit_test(test_ports),

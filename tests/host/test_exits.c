@@ -1084,9 +1084,33 @@ static void test_exchange_of_16_bytes(void **state)
 	assert_true(at[0] == 0x60010 && !(block.rflags & RFLAGS_ZF));
 }
 
+/* SDM vol. 3A, "Bus Locking": over a page's end the other vCPUs stand still meanwhile. */
+static void test_lock_over_a_page_end(void **state)
+{
+	unsigned resumes = fake.resumes;
+	u64 *at = (u64 *)(memory + 0x60ffd);
+
+	set_mode(64, CODE);
+	memcpy(memory + CODE, "\xf0\x48\xff\x03", 4);		/* LOCK INC [RBX] */
+	v->gpr[GPR_RBX] = 0x60ffd;
+	memcpy(at, "\xff\xff\xff\xff\0\0\0\0", 8);
+	fake.other_pauses = true;
+	assert_int_equal(emulate_here(), HANDLED_RESUME);
+	fake_enter();
+	assert_true(block.rip == CODE && memory[0x61000] == 0xff && fake.resumes == resumes);
+	fake_leave();
+	fake.other_pauses = false;
+	set_mode(64, CODE);
+	assert_int_equal(emulate_here(), HANDLED_RESUME);
+	fake_enter();
+	assert_memory_equal(at, "\0\0\0\0\x01\0\0\0", 8);
+	assert_true(block.rip == CODE + 4 && fake.resumes == resumes + 1 && !fake.paused);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(test_lock_over_a_page_end),
 		TEST(test_exchange_of_16_bytes),
 		TEST(test_routing),
 		TEST(test_l1_gets_none_of_its_own),
