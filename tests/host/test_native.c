@@ -97,23 +97,11 @@ static bool has_long_operand(const struct form *form)
 }
 
 /* What the manuals leave to each CPU, by its line, and how often it was met. */
-enum { X87_STORE, LEFT_OUT };
+enum { LEFT_OUT };
 static struct {
 	const char *id;
 	unsigned count;
-} left_to_cpus[] = { { "x87-store", 0 }, { "maskmov-left-out", 0 } };
-
-/*
- * "x87-store": the CPU found the exception that prevents the store before it looked at the page,
- * and completed; it waits now.
- */
-static bool is_stopped_store(const struct test_case *c)
-{
-	bool waited = before.fpu[2] & 0x80, waits = cpu.fpu[2] & 0x80;
-
-	return c->form->map == MAP_ONE && !waited && waits && cpu.exception == -1 &&
-	       result.event.vector == EXC_PF;
-}
+} left_to_cpus[] = { { "maskmov-left-out", 0 } };
 
 static void compare_fault(const struct test_case *c)
 {
@@ -254,8 +242,6 @@ static enum outcome compare_one(const struct form *form)
 		left_to_cpus[LEFT_OUT].count++;
 		if (must && (status != EMULATE_FAULT || cpu.exception != result.event.vector))
 			show(&c, "the exception", result.event.vector, cpu.exception);
-	} else if (status == EMULATE_FAULT && is_stopped_store(&c)) {
-		left_to_cpus[X87_STORE].count++;
 	} else if (result_undefined(&c, &before)) {
 		/* nothing to compare */
 	} else if (status == EMULATE_FAULT) {
