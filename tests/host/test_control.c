@@ -19,6 +19,7 @@ static const struct row {
 	bool memory_only, no64;
 } rows[] = {
 	{ "MOV Sreg", { 0x8e }, 1, MODRM, 8 },
+	{ "MOV from Sreg", { 0x8c }, 1, MODRM, 8 }, { "PUSH DS", { 0x1e }, 1, .no64 = true },
 	{ "LES", { 0xc4 }, 1, MODRM, 8, true, true }, { "LDS", { 0xc5 }, 1, MODRM, 8, true, true },
 	{ "LSS", { 0x0f, 0xb2 }, 2, MODRM, 8, true }, { "LFS", { 0x0f, 0xb4 }, 2, MODRM, 8, true },
 	{ "LGS", { 0x0f, 0xb5 }, 2, MODRM, 8, true },
