@@ -129,3 +129,8 @@ void guest_start(u32 magic, u32 info)
 	guest_main(magic, info);
 	finish();
 }
+
+bool has_rdtscp(void)
+{
+	return cpuid(0x80000000, 0).eax >= 0x80000001 && (cpuid(0x80000001, 0).edx >> 27 & 1);
+}

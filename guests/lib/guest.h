@@ -44,6 +44,8 @@ void guest_start(u32 magic, u32 info);
 
 /* As at the multiboot entry: EAX, EBX, CR0, CS, DS, ES, SS, EFLAGS, limit of DS. */
 extern const u32 boot_state[16];
+/* CPUID 8000_0001H: RDTSCP, and with it the MSR TSC_AUX. */
+bool has_rdtscp(void);
 /* Where the kernel ends in memory (link.ld). */
 extern const u8 image_end[];
 

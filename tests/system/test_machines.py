@@ -19,4 +19,8 @@ def test_plinth(name, cpu):
     result = run_guest(name, "--qemu", f"-cpu {cpu}")
     tap = Tap(result.output)
     assert tap.complete and not tap.failed and result.status == 1, (tap.failed, tap.twice, result)
-    assert not list(compare(bare.values, tap.values, differences(name))), result
+    # What a kernel skips on this CPU has no value, so no difference either; and what the emulator gets
+    # wrong on one CPU it may get right on another.
+    listed = {test: value for test, value in differences(name).items()
+              if bare.values.get(test, "-") != tap.values.get(test, "-")}
+    assert not list(compare(bare.values, tap.values, listed)), result
