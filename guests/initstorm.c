@@ -75,6 +75,7 @@ void guest_main(u32 magic, u32 info)
 			print("storm: CPU %u doesn't start in round %u\n", cpu, round);
 			debug_exit(1);
 		}
+		run_on(cpu, work, NULL);	/* a start forgets what it was to do */
 		if (random() % 2 == 0)
 			delay_us(random() % 1000);
 	}
