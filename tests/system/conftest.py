@@ -37,14 +37,20 @@ class Result:
         return f"status {self.status} after {self.seconds:.1f} s\n{self.output}\n{self.errors}"
 
 
+RUNS = []       # of the test that is running: what a failure shows whole
+SHOWN_RUNS = 3
+SHOWN_BYTES = 30000     # of each, from its end
+
+
 def run_tool(*words, timeout=90, **more):
     """tools/run with these words. The time-out is tools/run's own: nothing is left behind."""
     started = time.monotonic()
     done = subprocess.run([RUN, "--timeout", str(timeout), *words], cwd=ROOT,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout + 30,
                           check=False, **more)
-    return Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"),
-                  time.monotonic() - started)
+    RUNS.append(Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"),
+                       time.monotonic() - started))
+    return RUNS[-1]
 
 
 @pytest.fixture(name="run")
@@ -137,6 +143,21 @@ def part_of(item):
     mark = item.get_closest_marker("part")
     assert not mark or mark.args[0] in parts.PARTS, f"{item.nodeid}: no such part"
     return mark.args[0] if mark else None
+
+
+# pytest shows the beginning of a long message only; what counts in a run stands at its end.
+
+def pytest_runtest_setup(item):
+    RUNS.clear()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for number, result in enumerate(RUNS[-SHOWN_RUNS:], 1):
+            report.sections.append((f"tools/run, {number}", repr(result)[-SHOWN_BYTES:]))
 
 
 # Progress: one line for each test, from the process that hears of all of them.
