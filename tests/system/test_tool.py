@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 stream = importlib.import_module("rig.stream")
 guest = importlib.import_module("rig.guest")
 image = importlib.import_module("rig.image")
-machine = importlib.import_module("rig.machine")
+qemu = importlib.import_module("rig.qemu")
 session = importlib.import_module("rig.session")
 
 
@@ -248,7 +248,7 @@ def test_guest_text():
 def test_module_string_for_the_emulator(tmp_path):
     """QEMU ends a module's file at the first space and the module at a single comma."""
     parsed = guest.parse_guest("kernel=Makefile,cmdline=a b,c", 1)
-    words = machine.module_words([parsed], str(tmp_path))
+    words = qemu.module_words([parsed], str(tmp_path))
     assert words == ["-initrd", f"{tmp_path}/module1 guest=1,,kernel,,cmdline=a b,,c"]
     assert os.path.samefile(tmp_path / "module1", "Makefile")
 

@@ -2,7 +2,10 @@
 """Boot images: one file that BIOS and UEFI boot, as a CD and from a USB stick (grub-mkrescue)."""
 import os
 import shutil
+import struct
 import subprocess
+
+from rig.guest import UsageError
 
 
 class SetupError(Exception):
@@ -55,23 +58,70 @@ def menu(guests, options, modules, timeout):
     return text + menu_entry("Plinth without a guest", options, [])
 
 
+# How GRUB loads a kernel without Plinth: its command, that for modules, and how the file is known:
+# a magic number (as bytes), where it may begin, in steps of how many.
+# Multiboot Specification 0.6.96, "The layout of Multiboot header"; Multiboot2 Specification 2.0,
+# "The layout of Multiboot2 header"; Linux, Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+LOADERS = [
+    ("multiboot", "module --nounzip", struct.pack("<I", 0x1badb002), range(0, 8192, 4)),
+    ("multiboot2", "module2 --nounzip", struct.pack("<I", 0xe85250d6), range(0, 32768, 8)),
+    ("linux", "initrd", b"HdrS", [0x202]),
+]
+
+
+def loader_of(path):
+    """(command for the kernel, command for its modules). Raises UsageError."""
+    with open(path, "rb") as file:
+        start = file.read(32768)
+    for kernel, module, magic, places in LOADERS:
+        if any(start.startswith(magic, place) for place in places):
+            return kernel, module
+    raise UsageError(f"GRUB can't boot {path!r} without Plinth: it is no bzImage and has no "
+                     "multiboot header; take a machine of QEMU, as --machine svm")
+
+
+def bare_menu(guest, modules):
+    """The grub.cfg that boots the guest's kernel alone."""
+    kernel, module = loader_of(guest.kernel)
+    text = GRUB_HEAD.format(timeout=0) + "menuentry 'the kernel alone' {\n"
+    text += line(kernel, "/boot/kernel", *words_of(guest.cmdline or ""))
+    if kernel == "linux" and modules:
+        text += line(module, *(name for name, _ in modules))
+    else:
+        text += "".join(line(module, name, *words_of(words)) for name, words in modules)
+    return text + line("boot") + "}\n"
+
+
 def make_image(output, elf, guests, options, timeout, scratch):
     """Writes the image to output. elf is build/plinth.elf, options Plinth's own words, timeout the
     menu's in seconds (0: no menu), scratch an empty folder to work in. Raises SetupError."""
-    if shutil.which("grub-mkrescue") is None:
-        raise SetupError("grub-mkrescue is not installed; tools/setup iso gets it")
     if not os.path.isfile(elf):
         raise SetupError(f"{elf} is not there; `make` builds it")
-    boot = os.path.join(scratch, "boot")
-    os.makedirs(os.path.join(boot, "grub"))
-    shutil.copyfile(elf, os.path.join(boot, "plinth.elf"))
-    modules = []
-    for path, string in (module for guest in guests for module in guest.modules()):
-        name = f"module{len(modules) + 1}"
-        shutil.copyfile(path, os.path.join(boot, name))
-        modules.append((f"/boot/{name}", string))
-    with open(os.path.join(boot, "grub", "grub.cfg"), "w", encoding="utf-8") as config:
-        config.write(menu(guests, options, modules, timeout))
+    files = [module for guest in guests for module in guest.modules()]
+    modules = [(f"/boot/module{number}", string) for number, (_, string) in enumerate(files, 1)]
+    contents = [("/boot/plinth.elf", elf)]
+    contents += [(name, path) for (name, _), (path, _) in zip(modules, files)]
+    write_image(output, menu(guests, options, modules, timeout), contents, scratch)
+
+
+def make_bare_image(output, guest, scratch):
+    """The same for a guest's kernel without Plinth. Raises UsageError, SetupError."""
+    modules = [(f"/boot/module{number}", words) for number, (_, _, words) in
+               enumerate(guest.files, 1)]
+    contents = [("/boot/kernel", guest.kernel)]
+    contents += [(name, path) for (name, _), (path, _, _) in zip(modules, guest.files)]
+    write_image(output, bare_menu(guest, modules), contents, scratch)
+
+
+def write_image(output, config, contents, scratch):
+    """contents: [(name on the image, path of the file)]."""
+    if shutil.which("grub-mkrescue") is None:
+        raise SetupError("grub-mkrescue is not installed; tools/setup iso gets it")
+    os.makedirs(os.path.join(scratch, "boot", "grub"))
+    for name, path in contents:
+        shutil.copyfile(path, scratch + name)
+    with open(os.path.join(scratch, "boot", "grub", "grub.cfg"), "w", encoding="utf-8") as file:
+        file.write(config)
     made = subprocess.run(["grub-mkrescue", "-o", output, scratch], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if made.returncode != 0 or not os.path.isfile(output):

@@ -1,31 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run of the emulator: its process, its serial line, the input typed, and how it ended."""
-import ctypes
 import fcntl
 import os
 import re
 import select
-import signal
-import subprocess
 import sys
 import termios
 import time
 
 from rig import stream
 
-NOISE = re.compile(r"warning: (TCG doesn't support requested feature|host doesn't support)"
-                   r"|terminating on signal|^\s*$")
-LEFT_BY_USER = b"QEMU: Terminated"
 PROMPT = re.compile(rb"[]#$>:?%)] ?$")
 PROMPT_SECONDS = 0.3        # the guest waits for input when a prompt has stood for so long,
 SETTLED_SECONDS = 10.0      # or when it has printed nothing at all for so long
 LAST_WORD_SECONDS = 0.3     # nothing may follow Plinth's last word for so long
 TYPING_SECONDS = 0.005      # between two bytes of input
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def write_all(fd, data):
@@ -35,6 +24,14 @@ def write_all(fd, data):
             data = data[os.write(fd, data):]
         except BlockingIOError:
             select.select([], [fd], [], 1)
+
+
+def read_some(fd):
+    """Bytes, or none at its end. A peer that has died resets the connection."""
+    try:
+        return os.read(fd, 65536)
+    except ConnectionResetError:
+        return b""
 
 
 class Typist:
@@ -105,72 +102,117 @@ class Terminal:
             fcntl.fcntl(0, fcntl.F_SETFL, self.flags)
             termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
 
+    def pass_keys(self):
+        """Every key is for the guest, at once and without an echo of ours; output as before."""
+        modes = termios.tcgetattr(0)
+        modes[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR | termios.ISTRIP | termios.IXON
+                      | termios.BRKINT | termios.PARMRK)
+        modes[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.IEXTEN | termios.ISIG)
+        modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(0, termios.TCSADRAIN, modes)
+
+
+class Keys:
+    """The user's keys where the emulator doesn't read them: Ctrl-A X leaves, and Ctrl-A twice is
+    Ctrl-A for the guest, as with QEMU."""
+    ESCAPE = 0x01
+
+    def __init__(self):
+        self.escaped = False
+        self.left = False
+
+    def typed(self, data):
+        """What of it is for the guest."""
+        kept = bytearray()
+        for byte in data:
+            if self.escaped:
+                self.escaped = False
+                self.left = self.left or byte in b"xX"
+                if byte == self.ESCAPE:
+                    kept.append(byte)
+            elif byte == self.ESCAPE:
+                self.escaped = True
+            else:
+                kept.append(byte)
+        return bytes(kept)
+
 
 class Session:
-    """Starts the emulator with the words given and runs it to its end, or to ours.
+    """Starts the emulator (rig/emulator.py) and runs it to its end, or to ours.
 
     options are those of tools/run; first_guest is the name of the guest whose end counts (None
     without a guest). run() returns (status, sentence for the user or "")."""
 
-    def __init__(self, words, options, first_guest):
+    def __init__(self, emulator, options, first_guest):
         self.options = options
-        self.words = words + ["-serial", "mon:stdio" if options.interactive else "stdio"]
-        if not options.interactive:
-            self.words += ["-monitor", "none"]
+        self.emulator = emulator
         self.first_guest = first_guest
         self.verdict = stream.Verdict(first_guest)
         self.lines = stream.Lines(self.verdict.line)
         self.quiet = stream.Quiet()
         self.watcher = stream.Watcher(options.expect) if options.expect else None
         self.typist = Typist(options.script)
+        self.keys = Keys()
+        self.takes_keys = options.interactive and not emulator.reads_terminal
+        self.unsent = b""           # to the serial line
         self.log = None
         self.errors = b""
         self.last = b""
         self.heard_at = time.monotonic()
 
     def run(self):
-        with Terminal():
-            self.process = subprocess.Popen(
-                self.words, stdin=None if self.options.interactive else subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-                preexec_fn=die_with_parent)
+        with Terminal() as terminal:
+            if self.options.log:
+                self.log = open(self.options.log, "wb", buffering=0)
             try:
-                if self.options.log:
-                    self.log = open(self.options.log, "wb", buffering=0)
+                self.emulator.start()
+                if self.takes_keys:
+                    terminal.pass_keys()
                 return self.loop()
             finally:
-                self.stop()
+                if self.emulator.process:
+                    self.emulator.stop()
                 if self.log:
                     self.log.close()
 
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(1)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
     def loop(self):
-        out, err = self.process.stdout.fileno(), self.process.stderr.fileno()
+        takers = {self.emulator.messages: self.complain}
+        if self.emulator.output is not None:
+            takers[self.emulator.output] = self.heard
         deadline = time.monotonic() + self.options.timeout if self.options.timeout else None
-        open_ends = {out, err}
-        while open_ends:
-            pause = TYPING_SECONDS if self.typist.pending else 0.1
-            for end in select.select(list(open_ends), [], [], pause)[0]:
-                data = os.read(end, 65536)
-                if not data:
-                    open_ends.discard(end)
-                elif end == out:
-                    self.heard(data)
+        while takers:
+            for end in self.ready(list(takers)):
+                data = read_some(end)
+                if data:
+                    takers[end](data)
                 else:
-                    self.complain(data)
+                    del takers[end]
             ended = self.check(time.monotonic(), deadline)
             if ended:
                 return ended
         self.show(self.quiet.rest() if self.options.quiet else b"")
-        return self.ended_by_itself(self.process.wait())
+        return self.ended_by_itself(self.emulator.process.wait())
+
+    def ready(self, ends):
+        """Those of them that have something to read; takes the user's keys in between."""
+        pause = TYPING_SECONDS if self.typist.pending else 0.1
+        keys = [0] if self.takes_keys and not self.unsent else []
+        full = [self.emulator.input] if self.unsent else []
+        readable = select.select(ends + keys, full, [], pause)[0]
+        if 0 in readable:
+            self.unsent += self.keys.typed(read_some(0))
+            readable.remove(0)
+        return readable
+
+    def send(self):
+        """As much as the serial line takes: it need not take all at once."""
+        try:
+            if self.unsent:
+                self.unsent = self.unsent[os.write(self.emulator.input, self.unsent):]
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            self.unsent = b""
 
     def check(self, now, deadline):
         """The end that we make ourselves, or None."""
@@ -181,7 +223,12 @@ class Session:
             return self.after_expect(*self.said())
         if deadline and now >= deadline:
             return stream.STATUS_TIMEOUT, f"time-out after {self.options.timeout:g} s"
-        self.type(self.typist.byte_due(now))
+        if self.keys.left:
+            return stream.STATUS_OK, ""
+        if self.emulator.must_stop():
+            return self.ended_by_itself(0)
+        self.unsent += self.typist.byte_due(now)
+        self.send()
         return None
 
     def heard(self, data):
@@ -205,21 +252,14 @@ class Session:
         write_all(1, data)
 
     def complain(self, data):
-        """Bytes from the emulator's standard error, without the harmless lines."""
+        """Bytes from the emulator itself."""
         *lines, rest = (self.errors + data).split(b"\n")
         self.errors = rest
         for line in lines:
-            text = line.decode("utf-8", "replace")
-            if not NOISE.search(text):
+            text = self.emulator.said(line.decode("utf-8", "replace"))
+            if text:
                 print(text, file=sys.stderr, end="\r\n" if self.options.interactive else "\n",
                       flush=True)
-
-    def type(self, byte):
-        if byte:
-            try:
-                write_all(self.process.stdin.fileno(), byte)
-            except BrokenPipeError:
-                pass
 
     def said(self):
         """Status and sentence by Plinth's own lines alone."""
@@ -237,12 +277,11 @@ class Session:
 
     def ended_by_itself(self, code):
         """The emulator has ended with this code: what does it mean?"""
-        if code < 0 or code & 1 == 1 and not self.options.bare or code == 1 and not self.last:
-            return stream.STATUS_SETUP, f"the emulator ended with status {code}"
-        if LEFT_BY_USER in self.last:
-            return self.after_expect(stream.STATUS_OK, "")
+        ended = self.emulator.ended(code, self.last)
+        if ended:
+            return ended
         if self.options.bare:
-            return self.after_expect(code, "")
+            return self.after_expect(self.emulator.bare_status(code), "")
         if not self.verdict.powering_off and self.verdict.status not in (stream.STATUS_PANIC,
                                                                          stream.STATUS_SETUP):
             return stream.STATUS_PANIC, ("the machine went off without Plinth's last line "
