@@ -166,6 +166,11 @@ void console_guest_end(struct console_line *line)
 	spin_unlock(&line->lock);
 }
 
+void console_drain(void)
+{
+	serial_drain();
+}
+
 int console_getc(void)
 {
 	int c;

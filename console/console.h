@@ -58,6 +58,10 @@ void console_guest_pause(struct console_line *line);
 /* The guest has ended: its unfinished line goes out. */
 void console_guest_end(struct console_line *line);
 
+/* Waits until all of it has left the machine, or a UART that is stuck has had its time: what is
+ * in its FIFO at a power-off is lost. Takes no lock. */
+void console_drain(void);
+
 /* The next byte that came in on COM1, or -1: none has. */
 int console_getc(void);
 

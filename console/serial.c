@@ -22,6 +22,7 @@
 #define MCR_OUT2	0x08		/* lets the interrupt out on a PC */
 #define LSR_RX_READY	0x01
 #define LSR_THR_EMPTY	0x20
+#define LSR_SENT	0x40		/* "transmitter empty": the last bit is out */
 #define DIVISOR_115200	1
 #define FIFO_SIZE	16
 /* Reads of a port take about a microsecond: far longer than 16 bytes at 115200 baud need. */
@@ -83,6 +84,14 @@ void serial_write(const char *text, size_t n)
 		port_write(UART_DATA, (u8)text[i]);
 		serial.room--;
 	}
+}
+
+void serial_drain(void)
+{
+	if (!serial.present || serial.stuck)
+		return;
+	for (unsigned i = 0; i < WAIT_READS && !(port_read(UART_LSR) & LSR_SENT); i++)
+		__builtin_ia32_pause();
 }
 
 int serial_getc(void)

@@ -9,6 +9,9 @@ void serial_init(void);
 
 void serial_write(const char *text, size_t n);
 
+/* Waits until the last bit is out, for a bounded time. */
+void serial_drain(void);
+
 /* The next byte received, or -1. */
 int serial_getc(void);
 

@@ -9,6 +9,7 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/time.h"
+#include "console/console.h"
 
 /* PM1 control register. */
 #define PM1_SCI_EN		0x0001u
@@ -75,6 +76,7 @@ static void sleep_by_pm1(void)
 void machine_power_off(void)
 {
 	irq_disable();
+	console_drain();
 	if (!acpi.has_fadt || !acpi.has_s5)
 		return;
 	if (acpi.hw_reduced)
@@ -106,6 +108,7 @@ void machine_reset(void)
 	const struct descriptor_pointer none = { 0, 0 };
 
 	irq_disable();
+	console_drain();
 	if (acpi_register_write(&acpi.reset, acpi.reset_value))
 		udelay(RESET_TIMEOUT_US);
 	reset_by_i8042();
