@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The hypervisor: build/plinth.elf (ELF64, for GRUB) and build/plinth.elf32 (the same bytes as an ELF32
 # file, because QEMU's -kernel takes no other), from every source of these rooms.
-HV_ROOMS := boot arch/x86 arch/x86/svm vcpu console $(PURE_ROOMS)
+HV_ROOMS := boot arch/x86 arch/x86/svm arch/x86/vmx vcpu console $(PURE_ROOMS)
 HV_BUILD := $(BUILD)/hv
 HV_IMAGE := $(BUILD)/plinth.elf
 

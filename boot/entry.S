@@ -159,7 +159,7 @@ no_long_mode:
 
 sentence:
 	.ascii	"plinth: cannot start: this CPU has no 64-bit mode (long mode); "
-	.asciz	"use an x86-64 machine with SVM\r\n"
+	.asciz	"use an x86-64 machine with SVM or VMX\r\n"
 
 	.balign 8
 early_gdt:

@@ -16,6 +16,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/svm/svm.h"
 #include "arch/x86/trap.h"
+#include "arch/x86/vmx/vmx.h"
 #include "boot/crash.h"
 #include "console/console.h"
 #include "devices/acpi.h"
@@ -48,8 +49,8 @@ struct guest {
 	char fault[CONFIG_FAULT_SIZE];
 };
 
-/* All backends that this binary has; the first whose probe() finds nothing missing is taken. */
-static const struct vcpu_backend *const backends[] = { &svm_backend };
+/* All backends that this binary has. A CPU has one of them at most. */
+static const struct vcpu_backend *const backends[] = { &svm_backend, &vmx_backend };
 
 static struct config config;
 static struct guest guests[BOOT_MAX_MODULES];
@@ -446,15 +447,17 @@ static void enable_this_cpu(void *done)
 /* The backend on every CPU, one after the other. */
 static const char *start_backend(void)
 {
-	const char *why = NULL;
+	const char *why;
 	bool done = true;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(backends) && !backend; i++) {
-		why = backends[i]->probe();
-		if (!why)
+	for (unsigned i = 0; i < ARRAY_SIZE(backends) && !backend; i++)
+		if (backends[i]->is_present())
 			backend = backends[i];
-	}
 	if (!backend)
+		return "this CPU has neither SVM (AMD-V) nor VMX (Intel VT-x). Take a machine that has, or "
+		       "switch it on in the firmware set-up; in QEMU, take -cpu max or -cpu EPYC";
+	why = backend->probe();
+	if (why)
 		return why;
 	enable_this_cpu(&done);
 	for (unsigned cpu = 1; cpu < smp_count(); cpu++) {

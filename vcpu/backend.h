@@ -17,7 +17,7 @@ struct backend_caps {
 	bool nested_paging, nrip, decode, clean_bits, flush_by_tag;
 	bool shadow_load;		/* entry loads the interrupt shadow */
 	bool xsetbv_exit, rdtscp_exit;
-	bool vnmi;
+	bool vnmi;			/* the CPU keeps track of block.nmi, and waits for its end by itself */
 	bool dr7_clear;			/* an exit switches the guest's breakpoints off */
 	bool pdptr_in_memory;		/* with nested paging the CPU reads PDPTEs from memory at each walk */
 	u32 tags;			/* TLB tags (ASIDs, VPIDs) */
@@ -27,8 +27,10 @@ struct vcpu_backend {
 	const char *name;
 	struct backend_caps *caps;
 
-	/* NULL, or a sentence that says what the machine lacks and what to do. Once, on the boot
-	 * CPU. */
+	/* Does CPUID tell of this vendor's virtualisation at all? */
+	bool (*is_present)(void);
+	/* Where it is present: NULL, or a sentence that says what the machine lacks and what to do.
+	 * Once, on the boot CPU. */
 	const char *(*probe)(void);
 	/* Enables virtualisation on the calling CPU. False: no memory. */
 	bool (*enable_cpu)(void);
@@ -41,9 +43,12 @@ struct vcpu_backend {
 	/* v's current context will run on this CPU, v->cpu, from now on: after it has come from
 	 * another CPU, another vCPU has run here, or its context has changed. */
 	void (*attach)(struct vcpu *v);
+	/* v stops running on this CPU: the CPU's own registers are the host's again, and the block is
+	 * whole in memory. */
+	void (*detach)(struct vcpu *v);
 	/* Enters the guest once; returns after one exit with v->exit decoded, v->interrupted
-	 * filled in, and IP, FLAGS, BLOCK, CODE and CPL of the context available. Interrupts are
-	 * off before and after. */
+	 * filled in, and at least IP, FLAGS and BLOCK of the context available. Interrupts are off
+	 * before and after; an NMI of the host's that ended the guest's run has been taken. */
 	void (*run)(struct vcpu *v);
 	/* Copies register groups out of the current context's block and marks them available. */
 	void (*load)(struct vcpu *v, u32 groups);

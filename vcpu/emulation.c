@@ -400,6 +400,31 @@ enum handled emulate_one(struct vcpu *v)
 	return emulate_insn(v, code_insn(v));
 }
 
+enum handled emulate_delivery(struct vcpu *v)
+{
+	static const struct event none = { .type = EVENT_NONE };
+	struct event event = v->interrupted;
+	struct emulate_result result;
+
+	v->interrupted = none;
+	switch (emulate_event(&ops, v, v->gpr, vcpu_mode(v), &event, &result)) {
+	case EMULATE_OK:
+		v->cur->block.nmi |= event.type == EVENT_NMI;
+		ctx_dirty(v, CTX_BLOCK);
+		return completed(v, &result);
+	case EMULATE_FAULT:		/* the second of two */
+		v->interrupted = event;
+		v->raised = result.event;
+		return HANDLED_INJECT;
+	case EMULATE_STOP:
+		return v->vm->state == VM_RUNS ? HANDLED_RESUME : HANDLED_KILL;
+	default:
+		v->interrupted = event;
+		vcpu_request(v, REQUEST_EVENT);
+		return HANDLED_RESUME;
+	}
+}
+
 /* The register operand of a MOV can be taken whole: any but AH, CH, DH, BH, and RSP, which is
  * elsewhere. */
 static bool is_plain_register(const struct insn *insn)
@@ -490,7 +515,7 @@ bool emulate_is_hypercall(struct vcpu *v)
 	unsigned avail = code_fetch(v, bytes);
 	int length = decode(bytes, avail, vcpu_mode(v), &insn);
 
-	if (length <= 0 || insn.op != OP_VMCALL)
+	if (length <= 0 || (insn.op != OP_VMCALL && insn.op != OP_VMMCALL))
 		return false;
 	v->exit.insn_len = length;
 	v->exit.rip_next = v->cur->rip + length;

@@ -18,5 +18,9 @@ enum handled emulate_device_access(struct vcpu *v);
  * rights forbid it, else the guest ends, as it runs from nowhere. */
 enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory);
 
-/* Is the instruction that raised #UD a VMCALL? Then the exit has its length. */
+/* Delivers v->interrupted through the IDT as the CPU does, by emulation: what hardware leaves to its
+ * hypervisor, as a task gate. */
+enum handled emulate_delivery(struct vcpu *v);
+
+/* Is the instruction that raised #UD a hypercall, VMCALL or VMMCALL? Then the exit has its length. */
 bool emulate_is_hypercall(struct vcpu *v);

@@ -144,6 +144,7 @@ static bool deliver_raised(struct vcpu *v)
 	} else if (v->interrupted.type == EVENT_NMI) { /* it comes again, after the exception */
 		events_add_nmi(v);
 		v->cur->block.nmi = false;
+		ctx_dirty(v, CTX_BLOCK);
 	} else if (v->interrupted.type == EVENT_EXTINT) { /* its vector is acknowledged */
 		v->inject = v->interrupted;
 	}
@@ -300,14 +301,16 @@ static bool needs_step(const struct vcpu *v, bool intr)
 
 	if (v->backend->is_injecting(v)) /* TF would be on the stack of the event's handler */
 		return false;
-	return (v->nmi_pending && v->cur->block.mov_ss && !v->cur->block.nmi) ||
+	return (v->nmi_pending && v->cur->block.mov_ss && !v->cur->block.nmi &&
+		!v->backend->caps->vnmi) ||
 	       (shadow && intr && !v->backend->caps->shadow_load);
 }
 
-/* An NMI that can't be taken now, whatever the reason, can be at the next IRET at the latest. */
+/* An NMI that can't be taken now, whatever the reason, can be at the next IRET at the latest; and
+ * that IRET ends the blocking, which somebody has to see. */
 static bool wants_nmi_window(const struct vcpu *v)
 {
-	return v->cur->block.nmi || v->nmi_pending;
+	return v->nmi_pending || (v->cur->block.nmi && !v->backend->caps->vnmi);
 }
 
 static void open_windows(struct vcpu *v)
@@ -373,6 +376,7 @@ void events_forget(struct vcpu *v)
 void events_iret(struct vcpu *v)
 {
 	v->cur->block.nmi = false;
+	ctx_dirty(v, CTX_BLOCK);
 	vcpu_request(v, REQUEST_EVENT);
 }
 

@@ -25,7 +25,7 @@
 	KIND(INTR_WINDOW,  "interrupt window",   handle_window,      L0_ONLY) \
 	KIND(NMI_WINDOW,   "NMI window",         handle_window,      L0_ONLY) \
 	KIND(TPR_BELOW,    "TPR below",          handle_unwanted,    L1_FIRST) \
-	KIND(TASK_SWITCH,  "task switch",        handle_unwanted,    L1_FIRST) \
+	KIND(TASK_SWITCH,  "task switch",        handle_task_switch, L1_FIRST) \
 	KIND(CPUID,        "CPUID",              handle_cpuid,       L1_FIRST) \
 	KIND(HLT,          "HLT",                handle_hlt,         L1_FIRST) \
 	KIND(INVD,         "INVD",               handle_nothing,     L1_FIRST) \
@@ -75,6 +75,9 @@ enum exit_have {
 	EXIT_OPERAND	 = 4,	/* the GPR of a CR or DR access */
 };
 
+/* What makes a task switch. A gate: the delivery of an event. */
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
+
 struct exit {
 	union {
 		struct {
@@ -93,6 +96,7 @@ struct exit {
 		struct { u8 index, gpr; bool read; } cr;	/* CR_*, DR_ACCESS, LMSW */
 		struct { u16 port; u8 size; bool in, string, rep; } io;
 		struct { u32 index; bool write; } msr;
+		struct { u16 selector; u8 source; } task;	/* source: enum task_source */
 		struct {				/* STAGE2 */
 			u64 address;			/* in the input space of the mmu; the first word */
 			u32 access;			/* ACCESS_* */

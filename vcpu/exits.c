@@ -52,7 +52,7 @@ static enum handled handle_extint(struct vcpu *v)
 	return HANDLED_RESUME;
 }
 
-/* The host's NMI was taken as soon as STGI let it in. */
+/* The backend has let the host take it. */
 static enum handled handle_nmi(struct vcpu *v)
 {
 	return HANDLED_RESUME;
@@ -232,7 +232,14 @@ static enum handled handle_iret(struct vcpu *v)
 	return emulate_one(v);
 }
 
-/* #UD: VMCALL is emulated where the CPU has it not, everything else is the guest's. */
+/* By the instruction at RIP, or through a gate of the IDT by an event: it is carried out whole. An INT n
+ * through such a gate is an instruction too. */
+static enum handled handle_task_switch(struct vcpu *v)
+{
+	return v->interrupted.type == EVENT_NONE ? emulate_one(v) : emulate_delivery(v);
+}
+
+/* #UD: the other vendor's hypercall is emulated, everything else is the guest's. */
 static enum handled handle_exception(struct vcpu *v)
 {
 	if (v->exit.event.vector == EXC_MC) {

@@ -78,10 +78,11 @@ static always_inline void exit_advance(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
 
+	/* Outside 64-bit mode RIP ends at 2^32; in it, only a wrap leads over that border. */
+	if (unlikely((c->rip ^ v->exit.rip_next) >> 32) && vcpu_mode(v) != CPU_MODE_64)
+		v->exit.rip_next = (u32)v->exit.rip_next;
 	c->rip = v->exit.rip_next;
 	c->dirty |= CTX_IP;
-	if (unlikely(c->code_mode != CPU_MODE_64))
-		c->rip = (u32)c->rip;
 	if (unlikely((c->rflags & (RFLAGS_TF | RFLAGS_RF)) || c->block.sti || c->block.mov_ss))
 		exit_advance_flags(v);
 }

@@ -185,6 +185,7 @@ static void begin(struct vcpu *v)
 
 static void end(struct vcpu *v)
 {
+	v->backend->detach(v);
 	handshake_stop(v);
 	__atomic_sub_fetch(&v->vm->nr_awake, 1, __ATOMIC_SEQ_CST);
 	this_cpu()->vcpu = NULL;

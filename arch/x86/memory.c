@@ -5,7 +5,9 @@
  */
 #include "arch/x86/memory.h"
 
+#include "arch/x86/cpu.h"
 #include "arch/x86/layout.h"
+#include "lib/string.h"
 
 #define FIRMWARE_DATA_END	0x10000		/* below it, BIOSes scribble at times */
 #define CONVENTIONAL_END	0xa0000
@@ -62,6 +64,15 @@ bool host_frames_init(const struct boot_info *boot)
 		return false;
 	trampoline = frames_alloc(&host_frames, 1, PAGE_SIZE, CONVENTIONAL_END);
 	return frames_reserve(&host_frames, HPA(0), MIB(1));
+}
+
+u64 host_take_pages(unsigned count, u8 fill, u64 limit)
+{
+	hpa_t at = frames_alloc(&host_frames, count, PAGE_SIZE, limit);
+
+	if (at.v)
+		memset(phys_to_virt(at), fill, count * PAGE_SIZE);
+	return at.v;
 }
 
 hpa_t host_trampoline_page(void)

@@ -13,6 +13,10 @@ extern struct frames host_frames;
  * at all. */
 bool must_check host_frames_init(const struct boot_info *boot);
 
+/* `count` contiguous pages below `limit` (0: anywhere), each byte `fill`: their host physical
+ * address. 0: no memory. */
+u64 must_check host_take_pages(unsigned count, u8 fill, u64 limit);
+
 /* A page of RAM below 640 KiB that was kept for the start of the other CPUs. HPA(0): there is none.
  */
 hpa_t host_trampoline_page(void);

@@ -133,7 +133,7 @@ static void test_l1_gets_none_of_its_own(void **state)
 static void test_exits_that_end_the_guest(void **state)
 {
 	static const u8 kinds[] = {
-		EXIT_SIPI, EXIT_TRIPLE_FAULT, EXIT_TPR_BELOW, EXIT_TASK_SWITCH, EXIT_RDTSC,
+		EXIT_SIPI, EXIT_TRIPLE_FAULT, EXIT_TPR_BELOW, EXIT_RDTSC,
 		EXIT_RDTSCP, EXIT_INVLPG, EXIT_INVPCID, EXIT_DESC_TABLE,
 		EXIT_PUSHF, EXIT_POPF, EXIT_INT_N, EXIT_TIMER, EXIT_STEP, EXIT_ENTRY_FAILED,
 		EXIT_UNKNOWN,
@@ -145,6 +145,65 @@ static void test_exits_that_end_the_guest(void **state)
 		assert_int_equal(dispatch(kinds[i]), HANDLED_KILL);
 		assert_int_equal(fake.kills, 1);
 	}
+}
+
+/* --- Task switches --- */
+
+/* An event whose delivery the hardware left to Plinth: here through the IVT, as the emulator decides
+ * by the mode (SDM vol. 3B, "8086 Emulation": FLAGS, CS and IP are pushed). */
+static void test_delivery_left_to_plinth(void **state)
+{
+	static const u8 types[] = { EVENT_EXTINT, EVENT_NMI, EVENT_EXCEPTION };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+		fake_teardown(NULL);
+		fake_setup(NULL);
+		set_mode(16, CODE + 0x123);
+		block.rflags |= RFLAGS_IF;
+		block.rsp = 0x8000;
+		block.idtr.limit = 0x3ff;
+		memory[0x20 * 4] = 0x77;	/* 0000:0077 */
+		memory[2 * 4] = 0x77;
+		fake_state();
+		v->interrupted = (struct event){ .type = types[i], .vector = types[i] == EVENT_NMI ? 2 : 0x20,
+						 .rip = block.rip };
+		v->exit.task.source = TASK_GATE;
+		assert_int_equal(dispatch(EXIT_TASK_SWITCH), HANDLED_RESUME);
+		assert_int_equal(v->interrupted.type, EVENT_NONE);
+		fake_enter();
+		assert_int_equal(block.rip, 0x77);
+		assert_int_equal(block.rsp, 0x8000 - 6);
+		assert_int_equal(memory[0x8000 - 6] | memory[0x8000 - 5] << 8, 0x123);
+		assert_false(block.rflags & RFLAGS_IF);
+		assert_int_equal(v->cur->block.nmi, types[i] == EVENT_NMI);
+	}
+}
+
+/* The vector lies behind the IVT's limit: the second exception, and both are told apart later. */
+static void test_delivery_left_to_plinth_faults(void **state)
+{
+	set_mode(16, CODE);
+	block.idtr.limit = 0x1f;
+	fake_state();
+	v->interrupted = (struct event){ .type = EVENT_EXCEPTION, .vector = 13, .rip = block.rip };
+	v->exit.task.source = TASK_GATE;
+	assert_int_equal(dispatch(EXIT_TASK_SWITCH), HANDLED_INJECT);
+	assert_int_equal(v->interrupted.vector, 13);
+	assert_int_equal(v->raised.vector, EXC_GP);
+}
+
+/* Without an event it is the instruction at RIP: here one that makes no task switch, as another CPU
+ * has changed the descriptor meanwhile. */
+static void test_task_switch_of_an_instruction(void **state)
+{
+	set_mode(16, CODE);
+	memcpy(memory + CODE, (const u8[]){ 0xea, 0x34, 0x12, 0x00, 0x20 }, 5);	/* JMP 2000:1234 */
+	fake_state();
+	v->exit.task.source = TASK_JMP;
+	assert_int_equal(dispatch(EXIT_TASK_SWITCH), HANDLED_RESUME);
+	fake_enter();
+	assert_int_equal(block.rip, 0x1234);
+	assert_int_equal(block.seg[SEG_CS].base, 0x20000);
 }
 
 /* --- Where RIP goes --- */
@@ -362,6 +421,7 @@ static void test_rip_wraps(void **state)
 	advance(0x100000001ull);
 	assert_int_equal(block.rip, 0x100000001ull);
 	/* 32-bit code in long mode. */
+	set_mode(64, 0xfffffffb);
 	block.seg[SEG_CS].attr = (block.seg[SEG_CS].attr & ~SEG_ATTR_L) | SEG_ATTR_DB;
 	fake_leave();
 	advance(0x100000005ull);
@@ -1122,6 +1182,9 @@ int main(void)
 		TEST(test_length_told),
 		TEST(test_instruction_gone),
 		TEST(test_code_gone),
+		TEST(test_delivery_left_to_plinth),
+		TEST(test_delivery_left_to_plinth_faults),
+		TEST(test_task_switch_of_an_instruction),
 		TEST(test_rip_wraps),
 		TEST(test_advance_ends_shadows_and_rf),
 		TEST(test_single_step),

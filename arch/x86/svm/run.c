@@ -224,25 +224,17 @@ void svm_flush(struct vcpu *v)
 	vmcb_of(v)->tlb_control = svm_caps.flush_by_tag ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
 }
 
-/* The context gets a TLB tag of this CPU, unless it has one already. When the tags run out, all are
- * given out anew; each first use of one flushes. */
 void svm_attach(struct vcpu *v)
 {
 	struct svm_cpu *cpu = &svm_cpus[v->cpu];
 	struct svm_block *b = v->cur->hw;
 
 	b->host_vmcb_pa = cpu->host_vmcb_pa;
-	if (b->tag_cpu == v->cpu && b->tag_generation == cpu->tag_generation)
+	if (!tags_take(&cpu->tags, svm_caps.tags, v->cpu, &b->tag))
 		return;
-	if (cpu->next_tag >= svm_caps.tags) {
-		cpu->next_tag = 1;	/* 0 is the host's */
-		cpu->tag_generation++;
-	}
-	b->vmcb->asid = cpu->next_tag++;
+	b->vmcb->asid = b->tag.value;
 	b->vmcb->clean = 0;
 	b->vmcb->tlb_control = VMCB_TLB_FLUSH_ALL;
-	b->tag_cpu = v->cpu;
-	b->tag_generation = cpu->tag_generation;
 }
 
 /* What each exit moves, from the VMCB. */

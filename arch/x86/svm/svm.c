@@ -11,7 +11,6 @@
 #include "include/x86/cpuid.h"
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
-#include "lib/string.h"
 #include "vcpu/vm.h"
 
 struct backend_caps svm_caps;
@@ -22,15 +21,17 @@ u64 svm_iopm_pa;
 #define IOPM_PAGES	3
 #define MSRPM_PAGES	2
 
+static bool is_present(void)
+{
+	return cpuid(CPUID_EXT, 0).eax >= CPUID_EXT_FEATURES &&
+	       (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_X1C_SVM);
+}
+
 static const char *probe(void)
 {
 	struct cpuid_regs r;
 	u64 vm_cr = 0;
 
-	if (cpuid(CPUID_EXT, 0).eax < CPUID_EXT_FEATURES ||
-	    !(cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_X1C_SVM))
-		return "this CPU has no SVM (AMD-V). Take a machine with an AMD CPU, or in QEMU a CPU model "
-		       "that has it: -cpu max or -cpu EPYC";
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS))
 		return "SVM is switched off by the firmware (VM_CR.SVMDIS). Switch on \"SVM\" or "
 		       "\"Virtualization\" in the firmware set-up";
@@ -50,26 +51,15 @@ static const char *probe(void)
 	return NULL;
 }
 
-/* Zeroed pages; 0: no memory. */
-static u64 take_pages(unsigned count, u8 fill)
-{
-	hpa_t at = frames_alloc(&host_frames, count, PAGE_SIZE, 0);
-
-	if (at.v)
-		memset(phys_to_virt(at), fill, count * PAGE_SIZE);
-	return at.v;
-}
-
 static bool enable_cpu(void)
 {
 	struct svm_cpu *cpu = &svm_cpus[this_cpu()->index];
 
 	if (!svm_iopm_pa)
-		svm_iopm_pa = take_pages(IOPM_PAGES, 0xff);
-	cpu->hsave_pa = take_pages(1, 0);
-	cpu->host_vmcb_pa = take_pages(1, 0);
-	cpu->next_tag = 1;
-	cpu->tag_generation = 1;
+		svm_iopm_pa = host_take_pages(IOPM_PAGES, 0xff, 0);
+	cpu->hsave_pa = host_take_pages(1, 0, 0);
+	cpu->host_vmcb_pa = host_take_pages(1, 0, 0);
+	tags_init(&cpu->tags);
 	if (!svm_iopm_pa || !cpu->hsave_pa || !cpu->host_vmcb_pa)
 		return false;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
@@ -108,9 +98,9 @@ static void ctx_destroy(struct vcpu *v, struct cpu_ctx *ctx)
 
 static bool ctx_create(struct vcpu *v, struct cpu_ctx *ctx)
 {
-	u64 block = take_pages(1, 0);
+	u64 block = host_take_pages(1, 0, 0);
 	struct svm_block *b = phys_to_virt(HPA(block));
-	u64 msrpm = take_pages(MSRPM_PAGES, 0xff);
+	u64 msrpm = host_take_pages(MSRPM_PAGES, 0xff, 0);
 
 	if (!block) {
 		if (msrpm)
@@ -119,7 +109,7 @@ static bool ctx_create(struct vcpu *v, struct cpu_ctx *ctx)
 	}
 	ctx->hw = b;
 	b->msrpm = msrpm ? phys_to_virt(HPA(msrpm)) : NULL;
-	b->vmcb_pa = take_pages(1, 0);
+	b->vmcb_pa = host_take_pages(1, 0, 0);
 	if (!msrpm || !b->vmcb_pa) {
 		ctx_destroy(v, ctx);
 		return false;
@@ -132,6 +122,11 @@ static bool ctx_create(struct vcpu *v, struct cpu_ctx *ctx)
 	return true;
 }
 
+/* Whatever a CPU keeps of a VMCB it writes there at each exit. */
+static void detach(struct vcpu *v)
+{
+}
+
 static bool is_injecting(const struct vcpu *v)
 {
 	return vmcb_of(v)->eventinj & VMCB_EVENT_V;
@@ -140,12 +135,14 @@ static bool is_injecting(const struct vcpu *v)
 const struct vcpu_backend svm_backend = {
 	.name = "SVM",
 	.caps = &svm_caps,
+	.is_present = is_present,
 	.probe = probe,
 	.enable_cpu = enable_cpu,
 	.stage2_mode = stage2_mode,
 	.ctx_create = ctx_create,
 	.ctx_destroy = ctx_destroy,
 	.attach = svm_attach,
+	.detach = detach,
 	.run = svm_run,
 	.load = svm_load,
 	.exit_fill = svm_exit_fill,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "include/x86/svm.h"
+#include "vcpu/tags.h"
 #include "vcpu/vcpu.h"
 
 extern const struct vcpu_backend svm_backend;
@@ -13,15 +14,13 @@ struct svm_block {
 	struct vmcb *vmcb;
 	u64 vmcb_pa, host_vmcb_pa;	/* the second is of the CPU that it is attached to */
 	u8 *msrpm;	/* two pages, as iopm_base_pa's three are shared by all guests */
-	unsigned tag_cpu;
-	u64 tag_generation;	/* of the CPU's tags when `asid` was taken; 0: none yet */
+	struct tag tag;		/* the ASID */
 };
 
 /* One CPU's part: where VMRUN keeps the host, VMLOAD's copy of it, and the CPU's TLB tags. */
 struct svm_cpu {
 	u64 hsave_pa, host_vmcb_pa;
-	u32 next_tag;
-	u64 tag_generation;
+	struct tag_pool tags;
 };
 
 extern struct backend_caps svm_caps;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The VMX backend: what its own files share, and the backend itself for who puts the parts
+ * together. */
+#pragma once
+
+#include "arch/x86/layout.h"
+#include "arch/x86/vmx/caps.h"
+#include "include/x86/vmx.h"
+#include "vcpu/tags.h"
+#include "vcpu/vcpu.h"
+
+extern const struct vcpu_backend vmx_backend;
+
+/* MSRs that a guest has in the CPU itself while it has the CPU: no VMCS field holds them, and Plinth
+ * has no use for them (FS and GS stay the guests', it makes no system calls). */
+struct vmx_msrs {
+	u64 kernel_gs_base, star, lstar, cstar, sfmask;
+};
+
+#define VMX_LIST_SIZE	2	/* EFER, PAT: where entries and exits can't load them by themselves */
+
+/* What of a context VMX hardware uses: cpu_ctx.hw. A page. */
+struct vmx_block {
+	struct vmx_msr_entry guest_list[VMX_LIST_SIZE] aligned_to(16);	/* loaded at entries */
+	struct vmx_msr_entry host_list[VMX_LIST_SIZE] aligned_to(16);	/* loaded at exits */
+	u64 vmcs_pa;
+	u8 *msr_bitmap;			/* a page */
+	u64 host_rsp;			/* what the VMCS has */
+	bool ready;			/* the VMCS has this CPU's host state, and all that never changes */
+	bool launched;
+	bool injecting, injecting_nmi;	/* into the next entry */
+	u32 primary, secondary, entry, exceptions;	/* what the VMCS has of these controls */
+	u64 cr0_guest, cr4_guest;	/* bits that the guest may change without an exit */
+	u64 eptp;
+	struct tag tag;
+	struct vmx_msrs host_msrs;	/* of the CPU that it is attached to */
+};
+
+/* One CPU's part. */
+struct vmx_cpu {
+	u64 vmxon_pa;
+	struct tag_pool tags;
+};
+
+extern struct vmx_caps vmx_caps;
+extern struct backend_caps vmx_backend_caps;
+extern struct vmx_cpu vmx_cpus[MAX_CPUS];
+
+static inline struct vmx_block *vmx_block_of(const struct vcpu *v)
+{
+	return v->cur->hw;
+}
+
+/* enter.S: its own comment is the contract. */
+u64 vmx_enter(u64 gpr[NR_GPRS], bool launched, u64 *host_rsp);
+extern const u8 vmx_exit[];
+
+/* attach.c: a context on a CPU. */
+void vmx_attach(struct vcpu *v);
+void vmx_detach(struct vcpu *v);
+
+/* run.c */
+void vmx_run(struct vcpu *v);
+void vmx_exit_fill(struct vcpu *v, u32 have);
+void vmx_inject(struct vcpu *v, const struct event *e);
+
+/* state.c: register groups between cpu_ctx and the VMCS. */
+void vmx_load(struct vcpu *v, u32 groups);
+void vmx_store(struct vcpu *v);
+/* The CPU's own registers that hold a guest's while it has the CPU. */
+void vmx_read_msrs(struct vmx_msrs *m);
+void vmx_write_msrs(const struct vmx_msrs *m);
+
+/* controls.c */
+void vmx_program(struct vcpu *v);
+void vmx_window(struct vcpu *v, bool intr, bool nmi);
+void vmx_pass_msr(struct vcpu *v, u32 index, bool read, bool write);
+void vmx_set_root(struct vcpu *v);
+void vmx_flush(struct vcpu *v);
