@@ -45,6 +45,7 @@ struct guest {
 	struct vm *vm;
 	struct { hpa_t at; u64 size; } piece[MAX_PIECES];
 	unsigned nr_pieces;
+	u64 identity_map;	/* hpa of its page; 0: none */
 	u64 clearing;		/* ticks of the TSC that it took to clear them */
 	char fault[CONFIG_FAULT_SIZE];
 };
@@ -132,6 +133,9 @@ static void release(struct guest *g)
 	for (unsigned i = 0; i < g->nr_pieces; i++)
 		frames_free(&host_frames, g->piece[i].at, g->piece[i].size / PAGE_SIZE);
 	g->nr_pieces = 0;
+	if (g->identity_map)
+		frames_free(&host_frames, HPA(g->identity_map), 1);
+	g->identity_map = 0;
 }
 
 /* Maps guest physical [base, base + size) onto the pieces, from byte `from` of all of them on. */
@@ -171,6 +175,26 @@ static bool map_memory(struct guest *g, u64 mem)
 						     MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
 	       (mem <= MEMORY_GAP ||
 		add_slots(g, MEMORY_GAP_END, mem - MEMORY_GAP, MEMORY_GAP, RIGHTS_ALL));
+}
+
+/* 4 GiB one to one in pages of 4 MiB, for a guest without paging on hardware that can't do without. The
+ * guest sees the page, but can't change it. */
+static bool add_identity_map(struct guest *g)
+{
+	struct vm *vm = g->vm;
+	const struct page_format *f = fmt_find(
+		&vm->formats, fmt_mode_cpu(CR0_PE | CR0_PG, CR4_PSE, 0, vm->cpuid.paging));
+	u32 *table;
+
+	g->identity_map = host_take_pages(1, 0, 0);
+	if (!f || !g->identity_map)
+		return false;
+	table = phys_to_virt(HPA(g->identity_map));
+	for (u64 i = 0; i < PAGE_SIZE / sizeof(*table); i++)
+		table[i] = (u32)fmt_make_leaf(f, 2, i << fmt_shift(f, 2), FMT_EVERY_RIGHT, MEMORY_WB);
+	vm->identity_map = MEMORY_IDENTITY_MAP;
+	return slots_add(&vm->slots, GPA(MEMORY_IDENTITY_MAP), PAGE_SIZE, HPA(g->identity_map), table,
+			 RIGHT_R);
 }
 
 static bool set_rights(struct guest *g)
@@ -299,6 +323,8 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 		return refuse(g, "the host has no memory left for its control structures");
 	for (unsigned i = 0; i < c->cpus; i++)
 		g->vm->vcpu[i]->cpu = cpu + i;
+	if (backend->caps->identity_map && !add_identity_map(g))
+		return refuse(g, "the host has no memory left for its control structures");
 	if (!map_memory(g, c->mem))
 		return refuse(g, "mem=%lluM: the host's memory is in too many pieces for it",
 			      (unsigned long long)c->mem >> 20);

@@ -19,6 +19,7 @@
 #define MEMORY_HIGH_BASE	MIB(1)
 #define MEMORY_GAP		GIB(3)
 #define MEMORY_GAP_END		GIB(4)
+#define MEMORY_IDENTITY_MAP	0xfeffc000ull	/* among the devices: a read-only page, where the CPU needs one */
 
 /* The values of e820 and of multiboot. */
 enum memory_kind { MEMORY_RAM = 1, MEMORY_RESERVED = 2 };

@@ -19,6 +19,7 @@ struct backend_caps {
 	bool xsetbv_exit, rdtscp_exit;
 	bool vnmi;			/* the CPU keeps track of block.nmi, and waits for its end by itself */
 	bool dr7_clear;			/* an exit switches the guest's breakpoints off */
+	bool identity_map;		/* guests without paging need one (vm->identity_map) */
 	bool pdptr_in_memory;		/* with nested paging the CPU reads PDPTEs from memory at each walk */
 	u32 tags;			/* TLB tags (ASIDs, VPIDs) */
 };
@@ -50,6 +51,9 @@ struct vcpu_backend {
 	 * filled in, and at least IP, FLAGS and BLOCK of the context available. Interrupts are off
 	 * before and after; an NMI of the host's that ended the guest's run has been taken. */
 	void (*run)(struct vcpu *v);
+	/* Can the hardware run the current context as it stands? Asked when CR0.PE has changed, and
+	 * from then on until it can: meanwhile the guest is interpreted. NULL: it can, always. */
+	bool (*can_run)(struct vcpu *v);
 	/* Copies register groups out of the current context's block and marks them available. */
 	void (*load)(struct vcpu *v, u32 groups);
 	/* Fills in what of `have` the hardware itself tells of the last exit. What it doesn't:

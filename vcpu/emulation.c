@@ -400,26 +400,23 @@ enum handled emulate_one(struct vcpu *v)
 	return emulate_insn(v, code_insn(v));
 }
 
-enum handled emulate_delivery(struct vcpu *v)
+enum handled emulate_delivery(struct vcpu *v, const struct event *event)
 {
-	static const struct event none = { .type = EVENT_NONE };
-	struct event event = v->interrupted;
 	struct emulate_result result;
 
-	v->interrupted = none;
-	switch (emulate_event(&ops, v, v->gpr, vcpu_mode(v), &event, &result)) {
+	switch (emulate_event(&ops, v, v->gpr, vcpu_mode(v), event, &result)) {
 	case EMULATE_OK:
-		v->cur->block.nmi |= event.type == EVENT_NMI;
+		v->cur->block.nmi |= event->type == EVENT_NMI;
 		ctx_dirty(v, CTX_BLOCK);
 		return completed(v, &result);
 	case EMULATE_FAULT:		/* the second of two */
-		v->interrupted = event;
+		v->interrupted = *event;
 		v->raised = result.event;
 		return HANDLED_INJECT;
 	case EMULATE_STOP:
 		return v->vm->state == VM_RUNS ? HANDLED_RESUME : HANDLED_KILL;
 	default:
-		v->interrupted = event;
+		v->interrupted = *event;
 		vcpu_request(v, REQUEST_EVENT);
 		return HANDLED_RESUME;
 	}

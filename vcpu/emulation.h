@@ -18,9 +18,10 @@ enum handled emulate_device_access(struct vcpu *v);
  * rights forbid it, else the guest ends, as it runs from nowhere. */
 enum handled emulate_denied_fetch(struct vcpu *v, bool is_memory);
 
-/* Delivers v->interrupted through the IDT as the CPU does, by emulation: what hardware leaves to its
- * hypervisor, as a task gate. */
-enum handled emulate_delivery(struct vcpu *v);
+/* Delivers `event` through the IDT as the CPU does, by emulation: what hardware leaves to its
+ * hypervisor, as a task gate, and all while the guest is interpreted. A second exception is in
+ * v->raised then, and the event in v->interrupted. */
+enum handled emulate_delivery(struct vcpu *v, const struct event *event);
 
 /* Is the instruction that raised #UD a hypercall, VMCALL or VMMCALL? Then the exit has its length. */
 bool emulate_is_hypercall(struct vcpu *v);

@@ -66,7 +66,15 @@ static void inject(struct vcpu *v, const struct event *e)
 		ctx_need(v, CTX_CR0_CR4);
 		bare.has_error = v->cur->cr0 & CR0_PE;
 	}
-	v->backend->inject(v, &bare);
+	if (unlikely(v->interprets))
+		v->handed = bare;
+	else
+		v->backend->inject(v, &bare);
+}
+
+static bool is_injecting(const struct vcpu *v)
+{
+	return unlikely(v->interprets) ? v->handed.type != EVENT_NONE : v->backend->is_injecting(v);
 }
 
 /*
@@ -299,7 +307,9 @@ static bool needs_step(const struct vcpu *v, bool intr)
 {
 	bool shadow = v->cur->block.sti || v->cur->block.mov_ss;
 
-	if (v->backend->is_injecting(v)) /* TF would be on the stack of the event's handler */
+	if (v->interprets)	/* which knows shadows by itself */
+		return false;
+	if (is_injecting(v)) /* TF would be on the stack of the event's handler */
 		return false;
 	return (v->nmi_pending && v->cur->block.mov_ss && !v->cur->block.nmi &&
 		!v->backend->caps->vnmi) ||
@@ -332,7 +342,7 @@ static void open_windows(struct vcpu *v)
 bool events_prepare(struct vcpu *v)
 {
 	/* One event an entry: what was handed over must not be replaced by what came meanwhile. */
-	if (!v->backend->is_injecting(v)) {
+	if (!is_injecting(v)) {
 		if (v->raised.type != EVENT_NONE) {
 			if (!deliver_raised(v))
 				return false;
@@ -365,7 +375,7 @@ void events_forget(struct vcpu *v)
 {
 	static const struct event none = { .type = EVENT_NONE };
 
-	v->raised = v->interrupted = v->inject = none;
+	v->raised = v->interrupted = v->inject = v->handed = none;
 	end_step(v);
 	if (v->backend->is_injecting(v))
 		v->backend->inject(v, &none);

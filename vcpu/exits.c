@@ -236,7 +236,10 @@ static enum handled handle_iret(struct vcpu *v)
  * through such a gate is an instruction too. */
 static enum handled handle_task_switch(struct vcpu *v)
 {
-	return v->interrupted.type == EVENT_NONE ? emulate_one(v) : emulate_delivery(v);
+	struct event event = v->interrupted;
+
+	v->interrupted.type = EVENT_NONE;
+	return event.type == EVENT_NONE ? emulate_one(v) : emulate_delivery(v, &event);
 }
 
 /* #UD: the other vendor's hypercall is emulated, everything else is the guest's. */

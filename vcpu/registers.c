@@ -9,6 +9,7 @@
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
 #include "vcpu/cpu_state.h"
+#include "vcpu/interpret.h"
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
 
@@ -108,6 +109,8 @@ bool vcpu_write_cr0(struct vcpu *v, u64 value)
 	}
 	if (changed & CR0_FLUSHES)
 		paging_changed(v, changed & CR0_FLUSHES & ~CR0_NOT_FETCHES);
+	if (unlikely(changed & CR0_PE))
+		interpret_from_here(v);
 	return true;
 }
 

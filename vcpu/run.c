@@ -16,6 +16,7 @@
 #include "vcpu/events.h"
 #include "vcpu/exits.h"
 #include "vcpu/handshake.h"
+#include "vcpu/interpret.h"
 #include "vcpu/registers.h"
 #include "vcpu/startup.h"
 #include "vcpu/time.h"
@@ -99,7 +100,7 @@ static bool do_requests(struct vcpu *v)
 		vm_kill(v, WHY_TRIPLE_FAULT);
 	if (unlikely(requests & REQUEST_HOLD))
 		vcpu_hold(v);
-	return true;
+	return likely(!v->interprets) || v->cur->activity != ACTIVITY_ACTIVE || interpret(v);
 }
 
 static inline bool is_active(const struct vcpu *v)

@@ -13,6 +13,7 @@
 #include "include/x86/msr.h"
 #include "vcpu/cpu_state.h"
 #include "vcpu/events.h"
+#include "vcpu/interpret.h"
 #include "vcpu/registers.h"
 #include "vcpu/time.h"
 #include "vcpu/vm.h"
@@ -48,9 +49,11 @@ static void reset_common(struct vcpu *v)
 	c->dr6 = DR6_FIXED;
 	c->dr7 = DR7_FIXED;
 	c->block.sti = c->block.mov_ss = c->block.nmi = false;
+	c->cpl = 0;
 	c->available = c->dirty = CTX_ALL;
 	v->paging_stale = true;
 	v->memo.page = MEMO_NONE;
+	interpret_from_here(v);
 }
 
 void startup_power_on(struct vcpu *v)

@@ -159,6 +159,8 @@ struct vcpu {
 	 * L1-checked. */
 	struct event inject, interrupted, raised;
 	bool gif, entry_pending, paging_stale;
+	bool interprets;	/* the hardware can't run the context, or it isn't known yet (vcpu/interpret.h) */
+	struct event handed;	/* while it interprets: what the hardware would have been handed */
 	u8 place;		/* enum vcpu_place, atomic */
 	u8 nmi_pending;
 	u32 startup;		/* INIT and start-up IPI that wait (vcpu/startup.h), atomic */

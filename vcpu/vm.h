@@ -58,6 +58,7 @@ struct vm {
 	struct board board;	/* has a lock of its own (lib/lock_order.h) */
 	struct vm_input input;
 	struct console_line line;	/* of console output */
+	u64 identity_map;	/* gpa of a page directory that maps 4 GiB one to one, where the backend needs it */
 	gpa_t rom;		/* [rom, rom + rom_size): memory whose writes go nowhere, as a ROM's */
 	u64 rom_size;
 	unsigned nr_vcpus;

@@ -108,7 +108,7 @@ static void fake_load(struct vcpu *who, u32 groups)
 }
 
 /* The entry: what is dirty reaches the hardware, the injected event is taken. */
-static void fake_enter(void)
+static inline void fake_enter(void)
 {
 	assert_int_equal(v->cur->dirty & ~v->cur->available, 0);
 	fake_copy(&block, v->cur, v->cur->dirty);

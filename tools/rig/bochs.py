@@ -24,7 +24,7 @@ LOG_LINES = 400             # that are kept: a report of all CPUs is shorter
 CONNECT_SECONDS = 60
 # Emulated instructions in an emulated second. What counts time by devices comes sooner to its end with
 # few, but timer interrupts come more often in the work done. Linux boots best with about these.
-IPS = 25_000_000
+IPS = 100_000_000
 START_OF_TIME = 946684800   # fixed, as all of Bochs' time is then (2000-01-01)
 
 # The panics of Bochs' display are no reason to end: it can't show pixels, and nobody looks.

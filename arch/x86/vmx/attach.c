@@ -78,6 +78,20 @@ static u32 secondary_controls(const struct vcpu *v)
 	return vmx_controls(&vmx_caps, VMX_SECONDARY, wanted);
 }
 
+#define LONGEST_RUN	50000	/* TSC ticks */
+
+static void write_pin_controls(void)
+{
+	u32 wanted = PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
+
+	if (!vmx_interrupts_exit && vmx_may(&vmx_caps, VMX_PIN, PIN_PREEMPTION_TIMER)) {
+		wanted |= PIN_PREEMPTION_TIMER;
+		vmcs_write(VMCS_PREEMPTION_TIMER,
+			   LONGEST_RUN >> (vmx_caps.misc & VMX_MISC_TIMER_SHIFT));
+	}
+	vmcs_write(VMCS_PIN_CONTROLS, vmx_controls(&vmx_caps, VMX_PIN, wanted));
+}
+
 /* What no handler changes. vmx_program() and vmx_store() write the rest before the first entry. */
 static void write_constants(struct vcpu *v, struct vmx_block *b)
 {
@@ -86,8 +100,7 @@ static void write_constants(struct vcpu *v, struct vmx_block *b)
 	b->cr4_guest = CR4_GUESTS & v->vm->cpuid.cr4;
 	b->entry = vmx_controls(&vmx_caps, VMX_ENTRY, VMENTRY_LOAD_DEBUG_CONTROLS |
 				VMENTRY_LOAD_PAT | VMENTRY_LOAD_EFER);
-	vmcs_write(VMCS_PIN_CONTROLS, vmx_controls(&vmx_caps, VMX_PIN,
-		   PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS));
+	write_pin_controls();
 	vmcs_write(VMCS_EXIT_CONTROLS, vmx_controls(&vmx_caps, VMX_EXIT,
 		   VMEXIT_SAVE_DEBUG_CONTROLS | VMEXIT_HOST_64_BIT | VMEXIT_LOAD_PAT |
 		   VMEXIT_LOAD_EFER));

@@ -66,6 +66,8 @@ void vmx_program(struct vcpu *v)
 			   PRIMARY_SECONDARY_CONTROLS | (b->primary & WINDOWS),
 	};
 
+	if (b->unpaged)
+		w.primary |= PRIMARY_CR3_LOAD_EXITING | PRIMARY_CR3_STORE_EXITING;
 	add_owner(&w, &v->l0);
 	if (in_l2)
 		add_owner(&w, &v->l1);

@@ -11,6 +11,7 @@
 #include "arch/x86/vmx/vmcs.h"
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
+#include "vcpu/vm.h"
 
 /* A machine check of the host's must not become a shutdown of the guest's. */
 #define CR4_ALWAYS_IN_HARDWARE	CR4_MCE
@@ -137,7 +138,8 @@ static void load_group(struct vcpu *v, u32 group)
 		c->cr2 = read_cr2();
 		break;
 	case CTX_CR3:
-		c->cr3 = vmcs_read(VMCS_GUEST_CR3);
+		if (!vmx_block_of(v)->unpaged)
+			c->cr3 = vmcs_read(VMCS_GUEST_CR3);
 		break;
 	case CTX_CODE:
 		load_code(c);
@@ -194,21 +196,118 @@ static void store_segments(const struct cpu_ctx *c)
 }
 
 /* With unrestricted guests PE and PG are free. */
-static u64 cr0_fixed0(const struct vmx_block *b)
+static u64 cr0_fixed0(void)
 {
-	return b->secondary & SECONDARY_UNRESTRICTED_GUEST ?
-		       vmx_caps.cr0_fixed0 & ~(CR0_PE | CR0_PG) : vmx_caps.cr0_fixed0;
+	return vmx_has_unrestricted_guest() ? vmx_caps.cr0_fixed0 & ~(CR0_PE | CR0_PG) :
+					      vmx_caps.cr0_fixed0;
 }
+
+/*
+ * A guest without paging on a CPU that can't do without: 32-bit paging by the identity map, whose
+ * pages are a user's as well. Its CR3 is its own affair until it has paging, so it must not move
+ * the hardware's.
+ */
+static void store_paging(struct vcpu *v, u32 groups)
+{
+	struct vmx_block *b = vmx_block_of(v);
+	const struct cpu_ctx *c = v->cur;
+	bool unpaged = !vmx_has_unrestricted_guest() && !(c->cr0 & CR0_PG);
+
+	/* Who changes PG has CR3 available. */
+	if (unpaged ? !b->unpaged : b->unpaged || (groups & CTX_CR3))
+		vmcs_write(VMCS_GUEST_CR3, unpaged ? v->vm->identity_map : c->cr3);
+	if (unpaged == b->unpaged)
+		return;
+	b->unpaged = unpaged;
+	vmx_program(v);
+}
+
+#define CR4_NOT_UNPAGED	(CR4_PAE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE)
 
 static void store_cr0_cr4(const struct cpu_ctx *c, const struct vmx_block *b)
 {
-	u64 cr0 = ((c->cr0 & ~CR0_NOT_IN_HARDWARE) | cr0_fixed0(b)) & vmx_caps.cr0_fixed1;
-	u64 cr4 = (c->cr4 | CR4_ALWAYS_IN_HARDWARE | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1;
+	u64 cr4 = b->unpaged ? (c->cr4 & ~CR4_NOT_UNPAGED) | CR4_PSE : c->cr4;
 
-	vmcs_write(VMCS_GUEST_CR0, cr0);
+	cr4 = (cr4 | CR4_ALWAYS_IN_HARDWARE | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1;
+	vmcs_write(VMCS_GUEST_CR0, ((c->cr0 & ~CR0_NOT_IN_HARDWARE) | cr0_fixed0()) &
+				   vmx_caps.cr0_fixed1);
 	vmcs_write(VMCS_CR0_READ_SHADOW, c->cr0);
 	vmcs_write(VMCS_GUEST_CR4, cr4);
 	vmcs_write(VMCS_CR4_READ_SHADOW, c->cr4);
+}
+
+/* --- What an entry accepts (SDM vol. 3C, "Checks on Guest Segment Registers") --- */
+
+static unsigned dpl(const struct segment *s)
+{
+	return (s->attr & SEG_ATTR_DPL) >> SEG_ATTR_DPL_SHIFT;
+}
+
+#define SELECTOR_RPL	3u
+#define SELECTOR_TI	4u
+#define VIRTUAL_8086_ATTR (SEG_ATTR_P | SEG_ATTR_DPL | SEG_ATTR_S | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED)
+
+/* In the bits of a type and S, P: a code segment, or a data segment, that was loaded by a CPU. */
+static bool is_loaded(const struct segment *s, bool code)
+{
+	return (s->attr & SEG_ATTR_P) && (s->attr & SEG_ATTR_S) && (s->attr & SEG_TYPE_ACCESSED) &&
+	       !(s->attr & SEG_TYPE_CODE) == !code;
+}
+
+static bool accepts_code_and_stack(const struct segment *cs, const struct segment *ss)
+{
+	bool conforming = cs->attr & SEG_TYPE_CONFORMING;
+
+	if (!is_loaded(cs, true) || (conforming ? dpl(cs) > dpl(ss) : dpl(cs) != dpl(ss)))
+		return false;
+	if ((ss->attr & SEG_ATTR_P) && (!is_loaded(ss, false) || !(ss->attr & SEG_TYPE_WRITABLE)))
+		return false;
+	return (ss->selector & SELECTOR_RPL) == dpl(ss) &&
+	       (cs->selector & SELECTOR_RPL) == (ss->selector & SELECTOR_RPL);
+}
+
+static bool accepts_data(const struct segment *s)
+{
+	bool code = s->attr & SEG_TYPE_CODE;
+
+	if (!(s->attr & SEG_ATTR_P))
+		return true;
+	if (!is_loaded(s, code) || (code && !(s->attr & SEG_TYPE_READABLE)))
+		return false;
+	return (code && (s->attr & SEG_TYPE_CONFORMING)) || dpl(s) >= (s->selector & SELECTOR_RPL);
+}
+
+static bool accepts_system(const struct segment *tr, const struct segment *ldtr)
+{
+	unsigned type = tr->attr & SEG_ATTR_TYPE;
+
+	return (tr->attr & SEG_ATTR_P) && !(tr->attr & SEG_ATTR_S) && !(tr->selector & SELECTOR_TI) &&
+	       (type == 3 || type == 11) &&
+	       (!(ldtr->attr & SEG_ATTR_P) || !(ldtr->selector & SELECTOR_TI));
+}
+
+static bool accepts_virtual_8086(const struct segment *s)
+{
+	return s->base == (u64)s->selector << 4 && s->limit == 0xffff && s->attr == VIRTUAL_8086_ATTR;
+}
+
+bool vmx_can_run(struct vcpu *v)
+{
+	const struct cpu_ctx *c = v->cur;
+	bool accepts = true;
+
+	ctx_need(v, CTX_CR0_CR4 | CTX_CS_SS | CTX_SEGS);
+	if (!(c->cr0 & CR0_PE) || !accepts_system(&c->seg[SEG_TR], &c->seg[SEG_LDTR]))
+		return false;
+	if (c->rflags & RFLAGS_VM) {
+		for (unsigned n = SEG_ES; n <= SEG_GS; n++)
+			accepts = accepts && accepts_virtual_8086(&c->seg[n]);
+		return accepts;
+	}
+	for (unsigned n = SEG_DS; n <= SEG_GS; n++)
+		accepts = accepts && accepts_data(&c->seg[n]);
+	return accepts && accepts_data(&c->seg[SEG_ES]) &&
+	       accepts_code_and_stack(&c->seg[SEG_CS], &c->seg[SEG_SS]);
 }
 
 /* A list's entry of this MSR, if entries don't load it by themselves. */
@@ -325,12 +424,12 @@ void vmx_store(struct vcpu *v)
 		store_segment(c, SEG_CS);
 		store_segment(c, SEG_SS);
 	}
+	if (groups & (CTX_CR3 | CTX_CR0_CR4))
+		store_paging(v, groups);
 	if (groups & CTX_CR0_CR4)
 		store_cr0_cr4(c, b);
 	if (groups & CTX_CR2)
 		write_cr2(c->cr2);
-	if (groups & CTX_CR3)
-		vmcs_write(VMCS_GUEST_CR3, c->cr3);
 	if (groups & CTX_EFER)
 		store_efer(c, b);
 	if (groups & CTX_PDPTR)

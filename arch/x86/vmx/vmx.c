@@ -22,6 +22,7 @@ static_assert(sizeof(struct vmx_block) <= PAGE_SIZE, "it is a page");
 struct vmx_caps vmx_caps;
 struct backend_caps vmx_backend_caps;
 struct vmx_cpu vmx_cpus[MAX_CPUS];
+bool vmx_interrupts_exit;
 
 #define NR_VPIDS	65536u
 
@@ -73,9 +74,6 @@ static const char *probe(void)
 	    !(vmx_caps.ept_vpid & VMX_INVEPT) || !(vmx_caps.ept_vpid & VMX_INVEPT_ALL))
 		return "this CPU's EPT lacks 4-level tables, write-back memory or INVEPT, which Plinth needs. "
 		       "Take a newer CPU";
-	if (!vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_UNRESTRICTED_GUEST))
-		return "this CPU's VMX has no unrestricted guests, which Plinth needs today. Take a newer "
-		       "CPU, or in Bochs the model corei7_skylake_x";
 	/* INVVPID can't be done without where there are VPIDs. */
 	if (!(vmx_caps.ept_vpid & VMX_INVVPID) || !(vmx_caps.ept_vpid & VMX_INVVPID_ALL))
 		vmx_caps.control[VMX_SECONDARY].may &= ~SECONDARY_ENABLE_VPID;
@@ -84,6 +82,10 @@ static const char *probe(void)
 		.xsetbv_exit = true, .rdtscp_exit = true, .vnmi = true, .dr7_clear = true,
 		.tags = vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_ENABLE_VPID) ? NR_VPIDS : 1,
 	};
+	if (!vmx_has_unrestricted_guest()) {
+		vmx_backend_caps.identity_map = true;
+		vmx_backend.can_run = vmx_can_run;
+	}
 	return NULL;
 }
 
@@ -171,7 +173,7 @@ static bool is_injecting(const struct vcpu *v)
 	return vmx_block_of(v)->injecting;
 }
 
-const struct vcpu_backend vmx_backend = {
+struct vcpu_backend vmx_backend = {
 	.name = "VMX",
 	.caps = &vmx_backend_caps,
 	.is_present = is_present,

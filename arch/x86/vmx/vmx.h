@@ -9,7 +9,7 @@
 #include "vcpu/tags.h"
 #include "vcpu/vcpu.h"
 
-extern const struct vcpu_backend vmx_backend;
+extern struct vcpu_backend vmx_backend;	/* can_run is NULL where the CPU has unrestricted guests */
 
 /* MSRs that a guest has in the CPU itself while it has the CPU: no VMCS field holds them, and Plinth
  * has no use for them (FS and GS stay the guests', it makes no system calls). */
@@ -30,6 +30,7 @@ struct vmx_block {
 	bool launched;
 	bool injecting, injecting_nmi;	/* into the next entry */
 	u32 primary, secondary, entry, exceptions;	/* what the VMCS has of these controls */
+	bool unpaged;			/* paging is the hardware's alone: by the identity map */
 	u64 cr0_guest, cr4_guest;	/* bits that the guest may change without an exit */
 	u64 eptp;
 	struct tag tag;
@@ -45,6 +46,14 @@ struct vmx_cpu {
 extern struct vmx_caps vmx_caps;
 extern struct backend_caps vmx_backend_caps;
 extern struct vmx_cpu vmx_cpus[MAX_CPUS];
+/* Measured: external interrupts exit too while the guest's IF is clear. Where they don't (Bochs 2.7),
+ * the preemption timer ends each run after a while, so that they wait no longer. */
+extern bool vmx_interrupts_exit;
+
+static inline bool vmx_has_unrestricted_guest(void)
+{
+	return vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_UNRESTRICTED_GUEST);
+}
 
 static inline struct vmx_block *vmx_block_of(const struct vcpu *v)
 {
@@ -67,6 +76,8 @@ void vmx_inject(struct vcpu *v, const struct event *e);
 /* state.c: register groups between cpu_ctx and the VMCS. */
 void vmx_load(struct vcpu *v, u32 groups);
 void vmx_store(struct vcpu *v);
+/* Where the CPU has no unrestricted guests: does an entry accept the context's mode and segments? */
+bool vmx_can_run(struct vcpu *v);
 /* The CPU's own registers that hold a guest's while it has the CPU. */
 void vmx_read_msrs(struct vmx_msrs *m);
 void vmx_write_msrs(const struct vmx_msrs *m);
