@@ -47,8 +47,8 @@ error: action=report
 info: action=report
 debug: action=ignore
 """
-PREFIX = re.compile(r"^\d{11}[a-z]\[(?P<who>[^]]*)\] ?(?P<text>.*)")
-PANIC = re.compile(r"^\d+p\[(?P<who>[^]]*)\] >>PANIC<< (?P<text>.*)")
+OF_A_CPU = re.compile(r"^\d+[a-z]\[CPU")
+PANIC = re.compile(r"^\d+p\[(?P<who>\S*) *\] >>PANIC<< (?P<text>.*)")
 RESET = re.compile(r"bx_pc_system_c::Reset\(")
 TRIPLE_FAULT = re.compile(r"exception\(\): 3rd \(\d+\) exception with no resolution")
 GUEST_MADE = re.compile(r"ACPI control: soft power off|Shutdown port: shutdown requested")
@@ -62,9 +62,9 @@ class Bochs(Emulator):
         self.program, self.scratch, self.bare = program, scratch, bare
         self.configuration = configuration
         self.log = collections.deque(maxlen=LOG_LINES)
-        self.panic = None           # the first: (which part of Bochs, its sentence)
+        self.panic = ""             # the sentence of the first,
+        self.panic_of_cpu = False   # and whether a CPU says it
         self.resets = 0             # the first is the start
-        self.triple_fault = False
 
     def write(self, name, text):
         with open(os.path.join(self.scratch, name), "w", encoding="utf-8") as file:
@@ -109,10 +109,10 @@ class Bochs(Emulator):
     def said(self, line):
         self.log.append(line)
         panic = PANIC.match(line)
-        if panic and not self.panic and panic.group("who").strip() != "TERM":
-            self.panic = panic.group("text")
+        if panic and not self.panic and panic.group("who") != "TERM":
+            self.panic = panic.group("text").rstrip(".")
+            self.panic_of_cpu = panic.group("who").startswith("CPU")
         self.resets += bool(RESET.search(line))
-        self.triple_fault = self.triple_fault or bool(TRIPLE_FAULT.search(line))
         return ""
 
     def must_stop(self):
@@ -122,10 +122,11 @@ class Bochs(Emulator):
     def ended(self, code, heard):
         if self.output is None or not self.resets:
             return stream.STATUS_SETUP, f"Bochs ended at once: {self.panic or self.last_line()}"
-        if self.triple_fault:
-            return stream.STATUS_PANIC, ("the machine ended with a triple fault. Bochs' log:\n" +
-                                         "\n".join(self.report()))
-        if self.must_stop() or self.panic and GUEST_MADE.search(self.panic):
+        if self.panic_of_cpu:
+            what = "a triple fault" if TRIPLE_FAULT.search(self.panic) else self.panic
+            return stream.STATUS_PANIC, "\n".join([f"the machine ended: {what}. Bochs' log:",
+                                                   *self.report()])
+        if self.must_stop() or GUEST_MADE.search(self.panic):
             return None
         return stream.STATUS_SETUP, f"Bochs ended: {self.panic or self.last_line()}"
 
@@ -139,9 +140,9 @@ class Bochs(Emulator):
 
     def report(self):
         """What it says of the exception and of each CPU."""
-        lines = list(self.log)
-        start = next(i for i, line in enumerate(lines) if TRIPLE_FAULT.search(line))
-        return [line for line in lines[max(0, start - 4):] if "[CPU" in line]
+        lines = [line for line in self.log if OF_A_CPU.match(line)]
+        start = next((i for i, line in enumerate(lines) if PANIC.match(line)), 0)
+        return lines[start:]
 
 
 def find_program():
