@@ -29,11 +29,13 @@ $(GUEST_DIR)/initrd.gz: tools/initramfs tools/init | $(GUEST_DIR)/vmlinuz
 guest-files: $(if $(filter file,$(origin GUEST)),$(DEBIAN))
 	@:
 
-# What RUN asks for beside the emulator.
-RUN_NEEDS := $(if $(findstring --media,$(RUN)),iso) $(if $(findstring uefi,$(RUN)),iso uefi)
+# What MACHINE and RUN ask for.
+IN_BOCHS  := vmx vmx-no-ug svm-bochs no-vmx
+RUN_NEEDS := $(if $(filter $(IN_BOCHS),$(MACHINE)),bochs,run) \
+             $(if $(findstring --media,$(RUN)),iso) $(if $(findstring uefi,$(RUN)),iso uefi)
 
 run:
-	@tools/setup build run $(RUN_NEEDS)
+	@tools/setup build $(RUN_NEEDS)
 	@$(MAKE) --no-print-directory hypervisor guest-files
 	@echo "set-up: done; starting the emulator (Ctrl-A X leaves)"
 	@tools/run --image $(HV_IMAGE) --machine $(MACHINE) --hv "$(HV)" --guest "$(GUEST)" $(RUN)

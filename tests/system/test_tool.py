@@ -17,7 +17,9 @@ from conftest import ROOT, RUN, debian, type_in_shell
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 stream = importlib.import_module("rig.stream")
 guest = importlib.import_module("rig.guest")
+bochs = importlib.import_module("rig.bochs")
 image = importlib.import_module("rig.image")
+machine = importlib.import_module("rig.machine")
 qemu = importlib.import_module("rig.qemu")
 session = importlib.import_module("rig.session")
 
@@ -39,6 +41,17 @@ session = importlib.import_module("rig.session")
     (["--guest", "kernel="], "needs a value"),
     (["--firmware", "uefi", "--media", "kernel"], "UEFI"),
     (["--bare"], "exactly one --guest"),
+    (["--machine", "vmx", "--firmware", "uefi"], "Bochs has no UEFI firmware"),
+    (["--machine", "vmx", "--media", "kernel"], "Bochs boots from a CD only"),
+    (["--machine", "vmx", "--media", "usb"], "Bochs boots from a CD only"),
+    (["--machine", "vmx", "--qemu=-S"], "--qemu is for QEMU, and --machine vmx is Bochs"),
+    (["--machine", "vmx", "--cpus", "9"], "at most 8 CPUs"),
+    (["--machine", "vmx", "--guest", "kernel=Makefile,cpus=9"], "at most 8 CPUs"),
+    (["--machine", "vmx", "--memory", "4G"], "at most 2048M"),
+    (["--machine", "vmx", "--memory", "4097k"], "whole MiB"),
+    (["--machine", "vmx", "--bare", "--guest", "kernel=Makefile,mem=3G"], "at most 2048M"),
+    (["--machine", "vmx", "--bare", "--guest", "kernel=build/guests/boot-pvh.elf"],
+     "has no multiboot header"),
     (["--iso", "Makefile"], "--iso needs --media"),
     (["--iso", "/nowhere/x.iso", "--media", "cd"], "is not there"),
     (["--iso", "Makefile", "--media", "cd"], "no image of a CD; `make iso` makes one"),
@@ -62,6 +75,30 @@ def test_no_emulator():
     assert done.returncode == 8 and "qemu-system-x86_64 is not installed" in done.stderr, done
 
 
+@pytest.mark.parametrize("bochs, path, sentence", [
+    (None, "/nowhere", "Bochs is not installed; tools/setup bochs gets it"),
+    ("/nowhere/bochs", None, "BOCHS='/nowhere/bochs' is no program"),
+    ("exit 3", None, "Bochs ended at once: it said nothing"),
+    ("BXSHARE=/nowhere exec bochs", None, "Bochs ended at once: ROM: couldn't open ROM image"),
+    ("exec bochs cpu:model=z80", None, "Bochs ended at once: "),
+])
+def test_no_bochs(tmp_path, bochs, path, sentence):
+    """Each with a sentence that says what is missing."""
+    environment = dict(os.environ)
+    if path:
+        environment["PATH"] = path
+    if bochs:
+        environment["BOCHS"] = bochs
+    if bochs and not bochs.startswith("/"):
+        program = tmp_path / "bochs"
+        program.write_text(f'#!/bin/sh\n{bochs} "$@"\n')
+        program.chmod(0o755)
+        environment["BOCHS"] = str(program)
+    done = subprocess.run([sys.executable, RUN, "--machine", "vmx"], cwd=ROOT, env=environment,
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 8 and sentence in done.stderr, done
+
+
 def test_nothing_built(run, tmp_path):
     result = run("--image", str(tmp_path / "plinth.elf"))
     assert result.status == 8 and "`make` builds it" in result.errors, result
@@ -70,7 +107,7 @@ def test_nothing_built(run, tmp_path):
 def test_help_tells_statuses(run):
     result = run("--help")
     assert result.status == 0
-    for word in ("exit status", "124", "examples", "svm", "--input-after"):
+    for word in ("exit status", "124", "examples", "svm", "vmx", "--input-after"):
         assert word in result.output
 
 
@@ -296,6 +333,44 @@ def test_terminate_removes_temporary_files(tmp_path):
     assert os.listdir(tmp_path) == [] and process.returncode == 128 + 15
 
 
+def test_keys_that_leave():
+    """What QEMU does with them: Ctrl-A X leaves, Ctrl-A twice is one for the guest."""
+    keys = session.Keys()
+    assert keys.typed(b"x\x01") == b"x" and not keys.left
+    assert keys.typed(b"\x01y\x01cz") == b"\x01yz" and not keys.left
+    keys.typed(b"\x01x")
+    assert keys.left
+
+
+LOG = """\
+00000000000i[SYS   ] bx_pc_system_c::Reset(HARDWARE) called
+00157024901p[TERM  ] >>PANIC<< 32 bpp graphics mode not supported
+00157024900i[CPU0  ] an exception before
+00157024901p[{who}] >>PANIC<< {what}
+00157024901i[CPU0  ] | RIP=1
+00157024901i[CMOS  ] Last time is 946684806
+00157024901i[CPU1  ] | RIP=2"""
+
+
+@pytest.mark.parametrize("who, what, status", [
+    ("CPU1  ", "exception(): 3rd (13) exception with no resolution", 4),
+    ("CPU0  ", "VMEXIT abort", 4),
+    ("ACPI  ", "ACPI control: soft power off", None),
+    ("IODEBU", "Shutdown port: shutdown requested", None),
+    ("HD    ", "no more cylinders", 8),
+])
+def test_ends_of_bochs(who, what, status):
+    """They all have the same exit status: the log tells them apart."""
+    emulator = bochs.Bochs("bochs", ".", "", False)
+    for line in LOG.format(who=who, what=what).split("\n"):
+        emulator.said(line)
+    emulator.output = 3
+    ended = emulator.ended(1, b"")
+    assert (ended and ended[0]) == status
+    if status == 4:
+        assert re.search(r"Bochs' log:\n.*PANIC.*\n.*RIP=1\n.*RIP=2$", ended[1]), ended
+
+
 def test_part_without_python(tmp_path):
     """On a machine with nothing but make a part begins with its set-up, not with a missing python3."""
     for name in ("sh", "make", "sort", "uname"):
@@ -350,6 +425,14 @@ def test_make_refuses_wrong_words(words, sentence):
                           text=True, timeout=30, check=False)
     assert done.returncode == 2 and sentence in done.stderr, done
     assert "set-up" not in done.stdout and "  CC" not in done.stdout, done
+
+
+@pytest.mark.parametrize("name", machine.MACHINES)
+def test_make_run_sets_up_its_emulator(name):
+    done = subprocess.run(["make", "-n", "--no-print-directory", "run", f"MACHINE={name}"], cwd=ROOT,
+                          capture_output=True, text=True, timeout=60, check=False)
+    purpose = "bochs" if machine.MACHINES[name].emulator is bochs else "run"
+    assert re.search(rf"^tools/setup build {purpose} *$", done.stdout, re.M), done
 
 
 @pytest.mark.parametrize("target", ["run", "iso", "bench"])
