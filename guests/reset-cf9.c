@@ -5,6 +5,7 @@
 void guest_main(u32 magic, u32 info)
 {
 	print("# reset by port CF9\n");
+	print_drain();
 	outb(0xcf9, 0x02);
 	outb(0xcf9, 0x06);
 	for (;;)

@@ -22,6 +22,9 @@ typedef unsigned long word;
 /* ---- output and results ---- */
 
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until all of it has left the UART: for who then ends the machine by other means than
+ * finish() and debug_exit(). */
+void print_drain(void);
 /* One TAP line, "ok N - ID: VALUE"; values of a bare run and of one under Plinth are compared. */
 void check(const char *id, u64 value, u64 expected);
 void check_in(const char *group, const char *id, u64 value, u64 expected);

@@ -132,11 +132,16 @@ void skip(const char *id, const char *why)
 	print(" # SKIP %s\n", why);
 }
 
-/* Bochs has another way to end, which nobody else has: this word, byte by byte. */
-static void bochs_exit(void)
+void print_drain(void)
 {
 	while (!(inb(UART_LSR) & LSR_SENT))
 		pause();
+}
+
+/* Bochs has another way to end, which nobody else has: this word, byte by byte. */
+static void bochs_exit(void)
+{
+	print_drain();
 	for (const char *c = "Shutdown"; *c; c++)
 		outb(BOCHS_EXIT, (u8)*c);
 }
