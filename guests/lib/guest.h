@@ -94,6 +94,9 @@ int memcmp(const void *a, const void *b, size_t n);
 /* ---- the machine ---- */
 
 bool under_plinth(void);
+/* QEMU's PC, or Plinth's, which has what is QEMU's own too: the configuration port, the hypervisor
+ * bit. */
+bool like_qemu(void);
 /* IRQ 0 to 15 at vectors 20H to 2FH; only those with a bit in `unmasked` come through. */
 void pic_setup(u16 unmasked);
 void pic_eoi(unsigned irq);

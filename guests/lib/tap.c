@@ -10,6 +10,11 @@
 #define LSR_SENT	0x40
 #define DEBUG_EXIT	0xf4
 #define BOCHS_EXIT	0x8900
+/* QEMU without KVM calls itself "TCGTCGTCGTCG" there. */
+#define HYPERVISOR_LEAF	0x40000000u
+#define TCG_EBX		0x54474354u
+#define TCG_ECX		0x43544743u
+#define TCG_EDX		0x47435447u
 
 static unsigned nr_tests, nr_failed;
 
@@ -220,4 +225,11 @@ int memcmp(const void *a, const void *b, size_t n)
 		if (*x != *y)
 			return *x < *y ? -1 : 1;
 	return 0;
+}
+
+bool like_qemu(void)
+{
+	struct cpuid c = cpuid(HYPERVISOR_LEAF, 0);
+
+	return under_plinth() || (c.ebx == TCG_EBX && c.ecx == TCG_ECX && c.edx == TCG_EDX);
 }
