@@ -57,6 +57,7 @@ static void check_registers(void)
 	drain();
 	check("LSR when idle", inb(LSR) & 0x7e, 0x60);
 	check("IIR: nothing pending", inb(IIR) & 0x0f, 0x01);
+	drain();			/* switching the FIFOs on or off empties them */
 	outb(IIR, 0x01);
 	a = inb(IIR);
 	outb(IIR, 0x00);
