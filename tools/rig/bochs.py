@@ -72,8 +72,8 @@ class Bochs(Emulator):
 
     def start(self):
         """Bochs is the client of its serial line's socket: the port is ours before Bochs starts, so
-        any number of them can start at once; and unlike a terminal, which Bochs opens without
-        waiting, a socket loses nothing when the other side is slow."""
+        any number of them can start at once; and there is no terminal between, whose modes and whose
+        small buffer would count."""
         with socket.create_server(("127.0.0.1", 0), backlog=1) as server:
             self.write("bochsrc", self.configuration.format(port=server.getsockname()[1]))
             # Debian's Bochs has its debugger inside, which waits for a command.
