@@ -113,7 +113,10 @@ static void check_madt(void)
 	check("MADT: checksum", sum, 0);
 	check("MADT: local APIC address", address, LAPIC);
 	check("MADT: PCAT_COMPAT", flags, 1);
-	check("MADT: enabled CPUs", nr_cpus, fwcfg_cpus());
+	if (like_qemu())
+		check("MADT: enabled CPUs", nr_cpus, fwcfg_cpus());
+	else
+		tell("MADT: enabled CPUs", nr_cpus);
 	for (unsigned i = 0; i < nr_cpus; i++)
 		check_in("MADT: APIC ID of", (const char[]){ (char)('0' + i), 0 }, ids[i], i);
 	check("MADT: IOAPICs", entries[1], 1);
