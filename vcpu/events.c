@@ -341,8 +341,9 @@ static void open_windows(struct vcpu *v)
 
 bool events_prepare(struct vcpu *v)
 {
-	/* One event an entry: what was handed over must not be replaced by what came meanwhile. */
-	if (!is_injecting(v)) {
+	/* One event an entry: what was handed over must not be replaced by what came meanwhile. And
+	 * none with a step: Plinth's TF would be in its frame. */
+	if (!is_injecting(v) && !v->step.on) {
 		if (v->raised.type != EVENT_NONE) {
 			if (!deliver_raised(v))
 				return false;

@@ -645,6 +645,37 @@ static void test_step_is_hidden(void **state)
 	assert_int_equal(block.dr6, DR6_FIXED);
 }
 
+/*
+ * An NMI that comes between the decision to step and the entry: STI doesn't block it, but its frame
+ * would have Plinth's TF, which the handler's IRET would give the guest.
+ */
+static void test_nmi_waits_for_the_step(void **state)
+{
+	block.block.sti = true;
+	fake_state();
+	fake.interrupt = 0x50;
+	prepare();
+	assert_true(v->step.on);
+	v->nmi_pending = 1;
+	prepare();
+	assert_int_equal(fake.nr_injected, 0);
+	assert_true(fake.nmi_window);
+	fake_enter();
+	assert_true(block.rflags & RFLAGS_TF);
+	block.block.sti = false;
+	block.rip++;
+	block.dr6 |= DR6_BS;
+	fake_leave();
+	assert_true(events_end_step(v, true));
+	prepare();
+	expect_injected(1, EVENT_NMI, EXC_NMI);
+	fake_enter();
+	assert_int_equal(block.rflags, RFLAGS_IF | RFLAGS_FIXED);
+	fake_leave();
+	prepare();
+	expect_injected(2, EVENT_EXTINT, 0x50);
+}
+
 static void test_step_of_a_stepping_guest(void **state)
 {
 	begin_step(RFLAGS_TF);
@@ -768,6 +799,7 @@ int main(void)
 		TEST(test_flags_are_not_stepped),
 		TEST(test_exceptions_exit_in_a_step),
 		TEST(test_step_is_hidden),
+		TEST(test_nmi_waits_for_the_step),
 		TEST(test_step_of_a_stepping_guest),
 		TEST(test_step_meets_a_breakpoint),
 		TEST(test_step_keeps_old_dr6),
