@@ -369,10 +369,19 @@ enum qualification_cr_type { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 /* IA32_VMX_MISC. */
 #define VMX_MISC_TIMER_SHIFT		0x1full
 #define VMX_MISC_SAVES_LMA		BIT(5)
+#define VMX_MISC_HLT			BIT(6)	/* activity states that there are */
+#define VMX_MISC_SHUTDOWN		BIT(7)
+#define VMX_MISC_WAIT_FOR_SIPI		BIT(8)
+#define VMX_MISC_CR3_TARGETS		BITS(24, 16)
+#define VMX_MISC_CR3_TARGETS_SHIFT	16
+#define VMX_MISC_MSR_LIST		BITS(27, 25)	/* 512 MSRs a list, and as many for each 1 */
+#define VMX_MISC_MSR_LIST_SHIFT		25
+#define VMX_MISC_LENGTH_0		BIT(30)	/* software events may have a length of 0 */
 /* IA32_VMX_EPT_VPID_CAP. */
 #define VMX_EPT_EXECUTE_ONLY		BIT(0)
 #define VMX_EPT_4_LEVELS		BIT(6)
 #define VMX_EPT_5_LEVELS		BIT(7)
+#define VMX_EPT_UC			BIT(8)
 #define VMX_EPT_WB			BIT(14)
 #define VMX_EPT_2M			BIT(16)
 #define VMX_EPT_1G			BIT(17)
@@ -388,9 +397,19 @@ enum qualification_cr_type { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 #define VMX_INVVPID_RETAIN_GLOBALS	BIT(43)
 
 /* The EPT pointer (SDM vol. 3C, "Extended-Page-Table Pointer (EPTP)"). */
+#define EPTP_TYPE			0x007ull
+#define EPTP_TYPE_UC			0ull
 #define EPTP_TYPE_WB			6ull
+#define EPTP_LEVELS			0x038ull
 #define EPTP_LEVELS_SHIFT		3	/* less 1 */
 #define EPTP_AD				0x40ull
+#define EPTP_RESERVED			0xf80ull
+
+/* VM-function controls. */
+#define VM_FUNCTION_EPTP_SWITCHING	0x1ull
+
+/* The first word of a VMCS: its revision, and whether it is a shadow. */
+#define VMCS_IS_SHADOW			0x80000000u
 
 /* Operands of INVEPT and INVVPID. */
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
