@@ -3,7 +3,6 @@
 #include "arch/x86/vmx/entry_checks.h"
 
 #include "include/x86/vmx.h"
-#include "lib/printf.h"
 
 /* In the manual's order. The MSR lists come last, as the CPU goes through them last. */
 const struct vmx_entry_rules *const vmx_entry_tables[NR_VMX_ENTRY_TABLES] = {
@@ -38,28 +37,14 @@ const char *vmx_field_name(u32 field)
 	return "?";
 }
 
-#define DUMP_WIDTH	98	/* of a line: with Plinth's prefix about that of a wide terminal */
-
 void vmx_dump(bool (*read)(const void *ctx, u32 field, u64 *value), const void *ctx,
-	      printf_like(1, 2) void (*print)(const char *format, ...))
+	      dump_printer *print)
 {
-	char line[DUMP_WIDTH + 1], one[64];
-	size_t used = 0;
+	struct dump d = { .print = print };
 	u64 value;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		size_t length;
-
-		if (!read(ctx, fields[i].field, &value))
-			continue;
-		length = snprintf(one, sizeof(one), "  %s %llx", fields[i].name,
-				  (unsigned long long)value);
-		if (used && used + length > DUMP_WIDTH) {
-			print("%s", line);
-			used = 0;
-		}
-		used += snprintf(line + used, sizeof(line) - used, "%s", one);
-	}
-	if (used)
-		print("%s", line);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (read(ctx, fields[i].field, &value))
+			dump_value(&d, fields[i].name, value);
+	dump_end(&d);
 }

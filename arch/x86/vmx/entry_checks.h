@@ -12,6 +12,7 @@
 
 #include "arch/x86/vmx/caps.h"
 #include "include/types.h"
+#include "lib/dump.h"
 
 /* What is judged, and what of the CPU the rules depend on. */
 struct vmx_entry {
@@ -55,4 +56,4 @@ const char *vmx_field_name(u32 field);
 
 /* All fields by name, a few a line, to `print`: those that `read` has (false: the CPU lacks it). */
 void vmx_dump(bool (*read)(const void *ctx, u32 field, u64 *value), const void *ctx,
-	      printf_like(1, 2) void (*print)(const char *format, ...));
+	      dump_printer *print);
