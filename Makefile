@@ -17,7 +17,8 @@ BUILD   := build
 PURE_ROOMS := lib mm mm/format mm/pagewalk mm/shadow emulate devices loader
 # Files of other rooms that are as pure.
 PURE_FILES := $(patsubst %,vcpu/%.c,events exits cpuid msr registers code emulation emulation_system interpret startup handshake) \
-              $(wildcard arch/x86/vmx/entry_*.c) arch/x86/vmx/caps.c
+              $(wildcard arch/x86/vmx/entry_*.c) arch/x86/vmx/caps.c \
+              arch/x86/svm/entry_checks.c
 
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla \
             -Wno-unused-parameter -Wno-missing-field-initializers -Wimplicit-fallthrough
