@@ -5,12 +5,13 @@ HV_ROOMS := boot arch/x86 arch/x86/svm arch/x86/vmx vcpu console $(PURE_ROOMS)
 HV_BUILD := $(BUILD)/hv
 HV_IMAGE := $(BUILD)/plinth.elf
 
-# `make CHECKS=1 hypervisor`: build/plinth-checks.elf, which checks the order of its locks.
+# `make CHECKS=1 hypervisor`: build/plinth-checks.elf, which checks the order of its locks and what it
+# is about to enter guests with.
 ifdef CHECKS
-HV_ROOMS  += lib/checks arch/x86/checks
+HV_ROOMS  += lib/checks arch/x86/checks arch/x86/svm/checks
 HV_BUILD  := $(BUILD)/hv-checks
 HV_IMAGE  := $(BUILD)/plinth-checks.elf
-HV_CHECKS := -DLOCK_CHECKS
+HV_CHECKS := -DLOCK_CHECKS -DENTRY_CHECKS
 endif
 
 # On an x86-64 machine the plain names do as well as the prefixed ones.

@@ -71,6 +71,8 @@ struct vcpu_backend {
 	void (*flush)(struct vcpu *v);
 	/* The root of v->mmu changed. */
 	void (*set_root)(struct vcpu *v);
+	/* Prints the current context's block, by the manual's names: after a failed entry. */
+	void (*dump)(const struct vcpu *v);
 	/* The MSRs that a guest may touch without an exit, while l1 doesn't want them. */
 	void (*pass_msr)(struct vcpu *v, u32 index, bool read, bool write);
 };

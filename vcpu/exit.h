@@ -103,7 +103,10 @@ struct exit {
 			bool final;			/* else on a table of the guest's own walk */
 			bool is_operand;		/* of the one memory operand of the instruction */
 		} stage2;
-		struct { u64 rule, qualification; } entry_failed;
+		struct {				/* ENTRY_FAILED */
+			u64 qualification;		/* the CPU's */
+			const char *field, *rule;	/* what of the block is broken; NULL: not known */
+		} entry_failed;
 		struct { u64 info[2]; } unknown;
 	};
 	u8 insn_bytes[15];

@@ -72,9 +72,12 @@ static enum handled handle_triple_fault(struct vcpu *v)
 
 static enum handled handle_entry_failed(struct vcpu *v)
 {
-	vm_kill(v, "the CPU refuses the guest's state (rule %llu, %#llx)",
-		(unsigned long long)v->exit.entry_failed.rule,
-		(unsigned long long)v->exit.entry_failed.qualification);
+	const char *rule = v->exit.entry_failed.rule;
+
+	vm_kill(v, "the CPU refuses the guest's state (%#llx); broken rule: %s%s%s",
+		(unsigned long long)v->exit.entry_failed.qualification,
+		rule ? v->exit.entry_failed.field : "", rule ? ": " : "",
+		rule ? rule : "none of what is left of the state");
 	return HANDLED_KILL;
 }
 

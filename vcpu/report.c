@@ -118,6 +118,8 @@ void report_vcpu(struct vcpu *v)
 	print_segments(v->cur);
 	print_code(v);
 	print_walk(v);
+	if (v->exit.kind == EXIT_ENTRY_FAILED)
+		v->backend->dump(v);
 	print_trace(v);
 }
 

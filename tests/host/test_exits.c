@@ -204,6 +204,19 @@ static void test_task_switch_of_an_instruction(void **state)
 	fake_enter();
 	assert_int_equal(block.rip, 0x1234);
 	assert_int_equal(block.seg[SEG_CS].base, 0x20000);
+/* The sentence says what of the state is broken, if that is known. */
+static void test_failed_entry(void **state)
+{
+	v->exit.entry_failed.qualification = 0x123;
+	v->exit.entry_failed.rule = NULL;
+	assert_int_equal(dispatch(EXIT_ENTRY_FAILED), HANDLED_KILL);
+	assert_string_equal(fake.why, "the CPU refuses the guest's state (0x123); broken rule: none of "
+				      "what is left of the state");
+	v->exit.entry_failed.field = "CR0";
+	v->exit.entry_failed.rule = "PG needs PE";
+	assert_int_equal(dispatch(EXIT_ENTRY_FAILED), HANDLED_KILL);
+	assert_string_equal(fake.why, "the CPU refuses the guest's state (0x123); broken rule: CR0: "
+				      "PG needs PE");
 }
 
 /* --- Where RIP goes --- */
@@ -1175,6 +1188,7 @@ int main(void)
 		TEST(test_routing),
 		TEST(test_l1_gets_none_of_its_own),
 		TEST(test_exits_that_end_the_guest),
+		TEST(test_failed_entry),
 		TEST(test_lengths),
 		TEST(test_length_by_memo),
 		TEST(test_unreadable),

@@ -263,7 +263,7 @@ CANONICAL(tr)
 #define EVENTS	"Event Injection"
 #define TLB	"TLB Control"
 #define NESTED	"Nested Paging and VMRUN/#VMEXIT"
-#define BASE(name, NAME) { CHECKS, NAME ".base", "is canonical", is_##name##_canonical }
+#define BASE(name, NAME) { CHECKS, NAME ".base", "is canonical", is_##name##_canonical, true }
 
 const struct svm_entry_rule svm_entry_rules[NR_SVM_ENTRY_RULES] = {
 	{ VMRUN, "address of the VMCB", "is that of a page", is_vmcb_page },
@@ -271,15 +271,15 @@ const struct svm_entry_rule svm_entry_rules[NR_SVM_ENTRY_RULES] = {
 	{ CHECKS, "EFER", "SVME is 1", is_svme_set },
 	{ CHECKS, "CR0", "NW is 0 if CD is 0", is_nw_with_cd },
 	{ CHECKS, "CR0", "bits 63:32 are 0", is_cr0_32_bit },
-	{ CHECKS, "CR3", "is within the physical-address width", is_cr3_physical },
+	{ CHECKS, "CR3", "is within the physical-address width", is_cr3_physical, true },
 	{ CHECKS, "CR4", "no bit is 1 that must be 0", is_cr4_allowed },
-	{ CHECKS, "DR6", "bits 63:32 are 0", is_dr6_32_bit },
-	{ CHECKS, "DR7", "bits 63:32 are 0", is_dr7_32_bit },
+	{ CHECKS, "DR6", "bits 63:32 are 0", is_dr6_32_bit, true },
+	{ CHECKS, "DR7", "bits 63:32 are 0", is_dr7_32_bit, true },
 	{ CHECKS, "EFER", "no bit is 1 that must be 0", is_efer_allowed },
 	{ CHECKS, "CR4", "PAE is 1 if EFER.LME and CR0.PG are 1", is_long_with_pae },
 	{ CHECKS, "CR0", "PE is 1 if EFER.LME and PG are 1", is_long_with_pe },
 	{ CHECKS, "CS.attrib", "not both L and D are 1 if EFER.LME, CR0.PG and CR4.PAE are 1",
-	  is_l_without_d },
+	  is_l_without_d, true },
 	{ CHECKS, "intercepts", "VMRUN is intercepted", is_vmrun_intercepted },
 	{ CHECKS, "MSRPM_BASE_PA", "the map is within the physical-address width",
 	  is_msrpm_physical },
@@ -323,11 +323,14 @@ const struct svm_entry_rule svm_entry_rules[NR_SVM_ENTRY_RULES] = {
  * guest.
  */
 
-const struct svm_entry_rule *svm_entry_check(const struct svm_entry *e)
+const struct svm_entry_rule *svm_entry_check(const struct svm_entry *e, enum svm_entry_who who)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(svm_entry_rules); i++)
-		if (!svm_entry_rules[i].holds(e))
-			return &svm_entry_rules[i];
+	for (size_t i = 0; i < ARRAY_SIZE(svm_entry_rules); i++) {
+		const struct svm_entry_rule *rule = &svm_entry_rules[i];
+
+		if (!(rule->by_guest && who == SVM_RULES_OF_PLINTH) && !rule->holds(e))
+			return rule;
+	}
 	return NULL;
 }
 

@@ -27,13 +27,17 @@ struct svm_entry_rule {
 	const char *field;	/* the manual's name */
 	const char *rule;	/* of it, in short */
 	bool (*holds)(const struct svm_entry *e);
+	/* The guest can write it without an exit. A real CPU faults there; QEMU's lets some pass,
+	 * so that it need not be Plinth who broke the rule. */
+	bool by_guest;
 };
 
 #define NR_SVM_ENTRY_RULES 40
 extern const struct svm_entry_rule svm_entry_rules[NR_SVM_ENTRY_RULES];
 
-/* NULL, or the first rule that the VMCB breaks. */
-const struct svm_entry_rule *svm_entry_check(const struct svm_entry *e);
+/* NULL, or the first rule that the VMCB breaks: of all, or of those that no guest can. */
+enum svm_entry_who { SVM_RULES_ALL, SVM_RULES_OF_PLINTH };
+const struct svm_entry_rule *svm_entry_check(const struct svm_entry *e, enum svm_entry_who who);
 
 /* All fields by name, a few a line, to `print`. */
 void svm_dump(const struct vmcb *vmcb, dump_printer *print);

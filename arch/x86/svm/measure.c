@@ -56,6 +56,7 @@ static u64 run(struct vmcb *vmcb)
 	u64 gpr[NR_GPRS] = { 0 };
 
 	do {
+		svm_before_measuring(vmcb);
 		svm_enter(gpr, virt_to_phys(vmcb).v, svm_cpus[this_cpu()->index].host_vmcb_pa);
 		irq_window();
 	} while (vmcb->exitcode == SVM_EXIT_INTR || vmcb->exitcode == SVM_EXIT_NMI);

@@ -128,8 +128,7 @@ static void decode_rest(struct vcpu *v, const struct vmcb *vmcb, u64 code)
 		x->cr.read = !(code & 16) && code != SVM_EXIT_CR0_SEL_WRITE;
 	} else if ((u32)code == SVM_EXIT_INVALID) {
 		x->kind = EXIT_ENTRY_FAILED;
-		x->entry_failed.rule = 0;
-		x->entry_failed.qualification = vmcb->exitinfo1;
+		svm_explain_failure(v);
 	} else if (x->kind == EXIT_UNKNOWN) {
 		x->unknown.info[0] = vmcb->exitinfo1;
 		x->unknown.info[1] = vmcb->exitinfo2;
@@ -284,6 +283,7 @@ void svm_run(struct vcpu *v)
 		svm_store(v);
 	}
 	vmcb->rax = v->gpr[GPR_RAX];
+	svm_before_entry(v);
 	/* gpr[] is where v is, and all that the exit leaves in a register. */
 	leave((struct vcpu *)svm_enter(v->gpr, b->vmcb_pa, b->host_vmcb_pa));
 }

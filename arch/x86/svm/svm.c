@@ -44,6 +44,7 @@ static const char *probe(void)
 		.pdptr_in_memory = true,
 		.tags = r.ebx,
 	};
+	svm_entry_init();
 	svm_clean_after_exit = svm_caps.clean_bits ? VMCB_CLEAN_ALL : 0;
 	if (!svm_caps.nested_paging)
 		return "this CPU's SVM has no nested paging (NPT), which Plinth needs today. Take a newer CPU, "
@@ -152,5 +153,6 @@ const struct vcpu_backend svm_backend = {
 	.window = svm_window,
 	.flush = svm_flush,
 	.set_root = svm_set_root,
+	.dump = svm_dump_block,
 	.pass_msr = svm_pass_msr,
 };

@@ -60,5 +60,25 @@ void svm_window(struct vcpu *v, bool intr, bool nmi);
 void svm_pass_msr(struct vcpu *v, u32 index, bool read, bool write);
 void svm_set_root(struct vcpu *v);
 
+/* entry.c: what to make of a VMCB that the CPU refuses, or would. */
+struct svm_entry;
+void svm_entry_init(void);
+/* What the rules (entry_checks.h) are to be asked about: the block of v's context, or one whose CR4
+ * and EFER may have these bits. */
+struct svm_entry svm_entry_of(const struct vcpu *v);
+struct svm_entry svm_entry_of_block(const struct vmcb *vmcb, u64 cr4, u64 efer);
+/* After a failed entry: fills in what v->exit says of it. */
+void svm_explain_failure(struct vcpu *v);
+void svm_dump_block(const struct vcpu *v);
+
+#ifdef ENTRY_CHECKS
+/* checks/entry.c, in an image with CHECKS=1: panics if the next VMRUN breaks a rule. */
+void svm_before_entry(const struct vcpu *v);
+void svm_before_measuring(const struct vmcb *vmcb);
+#else
+static inline void svm_before_entry(const struct vcpu *v) { }
+static inline void svm_before_measuring(const struct vmcb *vmcb) { }
+#endif
+
 /* measure.c: fills in what only a guest can tell. */
 void svm_measure(struct backend_caps *caps);
