@@ -14,9 +14,8 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/rtc.h"
 #include "arch/x86/smp.h"
-#include "arch/x86/svm/svm.h"
 #include "arch/x86/trap.h"
-#include "arch/x86/vmx/vmx.h"
+#include "boot/backends.h"
 #include "boot/crash.h"
 #include "console/console.h"
 #include "devices/acpi.h"
@@ -49,9 +48,6 @@ struct guest {
 	u64 clearing;		/* ticks of the TSC that it took to clear them */
 	char fault[CONFIG_FAULT_SIZE];
 };
-
-/* All backends that this binary has. A CPU has one of them at most. */
-static const struct vcpu_backend *const backends[] = { &svm_backend, &vmx_backend };
 
 static struct config config;
 static struct guest guests[BOOT_MAX_MODULES];
@@ -464,50 +460,6 @@ static void start_console_input(void)
 		console_rx_interrupt(true);
 }
 
-static void enable_this_cpu(void *done)
-{
-	if (!backend->enable_cpu())
-		*(bool *)done = false;
-}
-
-/* The backend on every CPU, one after the other. */
-static const char *start_backend(void)
-{
-	const char *why;
-	bool done = true;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(backends) && !backend; i++)
-		if (backends[i]->is_present())
-			backend = backends[i];
-	if (!backend)
-		return "this CPU has neither SVM (AMD-V) nor VMX (Intel VT-x). Take a machine that has, or "
-		       "switch it on in the firmware set-up; in QEMU, take -cpu max or -cpu EPYC";
-	why = backend->probe();
-	if (why)
-		return why;
-	enable_this_cpu(&done);
-	for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
-		if (!smp_run_on(cpu, enable_this_cpu, &done))
-			return "a CPU doesn't answer";
-		while (smp_is_busy(cpu))
-			cpu_pause();
-	}
-	return done ? NULL
-		    : "there is not enough memory to switch virtualisation on; give the machine more";
-}
-
-static void print_capabilities(void)
-{
-	const struct backend_caps *c = backend->caps;
-
-	kprintf("%s: %u TLB tags;%s%s%s%s%s%s%s%s%s", backend->name, c->tags,
-		c->nested_paging ? " nested-paging" : "", c->nrip ? " nrip" : "",
-		c->decode ? " decode-assists" : "", c->clean_bits ? " clean-bits" : "",
-		c->flush_by_tag ? " flush-by-tag" : "", c->shadow_load ? " shadow-load" : "",
-		c->xsetbv_exit ? " xsetbv-exit" : "", c->rdtscp_exit ? " rdtscp-exit" : "",
-		c->dr7_clear ? " dr7-clear" : "");
-}
-
 /* Makes the guest once for each allocation that this takes, with that one failing, and takes it
  * apart again: says how many there were, and how much memory was lost (none, ever). */
 static void fail_each_allocation(struct guest *g, const struct boot_info *boot, unsigned cpu,
@@ -606,6 +558,11 @@ void guests_crash_at_input(enum forced_crash how)
 	crash_at_input = how;
 }
 
+static void print_line(const char *line)
+{
+	kprintf("%s", line);
+}
+
 const char *guests_run(const struct boot_info *boot, bool report_exits, bool compare_host)
 {
 	const char *why;
@@ -618,10 +575,10 @@ const char *guests_run(const struct boot_info *boot, bool report_exits, bool com
 	if (boot->modules_left_out)
 		kprintf("%u modules are left out: %u is the most", boot->modules_left_out,
 			BOOT_MAX_MODULES);
-	why = start_backend();
+	why = backend_start(&backend);
 	if (why)
 		return why;
-	print_capabilities();
+	capabilities_print(backend, print_line);
 	vcpu_run_init();
 	panic_vcpu_report = report_panic;
 	if (!create_all(boot))

@@ -11,6 +11,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/time.h"
 #include "arch/x86/trap.h"
+#include "boot/backends.h"
 #include "boot/crash.h"
 #include "boot/early_map.h"
 #include "boot/guests.h"
@@ -68,12 +69,12 @@ static void print_help_line(const char *line)
 
 static void read_options(void)
 {
-	char error[256];
+	char error[OPTIONS_ERROR_SIZE];
 
-	if (!options_parse(&options, boot_info.cmdline, error, sizeof(error)))
+	if (!options_parse(&options, backends, boot_info.cmdline, error, sizeof(error)))
 		cannot_start(error);
 	if (options.help)
-		options_help(print_help_line);
+		options_help(backends, print_help_line);
 	panic_init(options.reboot_on_panic ? machine_reset : NULL);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "include/types.h"
+#include "vcpu/backend.h"
 
 enum forced_crash {
 	CRASH_NONE, CRASH_PF, CRASH_UD, CRASH_GP, CRASH_DF, CRASH_NMI, CRASH_ASSERT, CRASH_STACK,
@@ -21,11 +22,17 @@ struct options {
 	u8 crash_at;		/* enum crash_moment */
 };
 
-/*
- * Sets `to` from the command line. False: a word is unknown or has a value that it can't have; then
- * `error`, of `size` bytes, says in one sentence which one, and what is known instead.
- */
-bool must_check options_parse(struct options *to, const char *cmdline, char *error, size_t size);
+/* Enough for any sentence of options_parse(). */
+#define OPTIONS_ERROR_SIZE 512
 
-/* Calls `print` with a line of text for each option there is. */
-void options_help(void (*print)(const char *line));
+/*
+ * Sets `to` and the backends' features (is_off) from the command line. `backends` ends with NULL; all
+ * of them are known, whatever this CPU is, so that one command line does for all machines. False: a
+ * word is unknown or has a value that it can't have; then `error`, of `size` bytes, says in one sentence
+ * which one, and what is known instead.
+ */
+bool must_check options_parse(struct options *to, const struct vcpu_backend *const *backends,
+			      const char *cmdline, char *error, size_t size);
+
+/* Calls `print` with a line of text for each option there is, and with the features' names. */
+void options_help(const struct vcpu_backend *const *backends, void (*print)(const char *line));

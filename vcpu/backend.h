@@ -24,9 +24,22 @@ struct backend_caps {
 	u32 tags;			/* TLB tags (ASIDs, VPIDs) */
 };
 
+/* A feature of the CPU's that a backend can do without, or only lists. Switched off it isn't used
+ * although it is there: so a rich CPU can stand in for a poorer one (docs/options.md). */
+struct backend_feature {
+	const char *name;	/* in the option, behind "no-" */
+	bool is_used;		/* else it is only listed: Plinth has no use for it yet */
+	bool is_off;		/* by an option, before probe() */
+	bool is_there;		/* in the CPU, switched off or not: probe() finds out */
+};
+
 struct vcpu_backend {
 	const char *name;
+	const char *option;	/* the name as the options of its features begin: "NAME.no-…" */
 	struct backend_caps *caps;
+
+	/* Its n-th feature; NULL behind the last. */
+	struct backend_feature *(*feature)(unsigned n);
 
 	/* Does CPUID tell of this vendor's virtualisation at all? */
 	bool (*is_present)(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot/multiboot.c and boot/options.c: information built here, byte by byte, from the tables of the two
+ * boot/multiboot.c, boot/options.c and boot/capabilities.c: information built here, byte by byte, from the tables of the two
  * specifications; then the same with bytes changed at random. "Physical" memory is 4 GiB of address space
  * with nothing mapped behind it, so that a read past its end ends the test.
  */
@@ -16,6 +16,7 @@
 
 #include "boot/multiboot.c"
 #include "boot/options.c"
+#include "boot/capabilities.c"
 
 #define INFO_AT		0x10000u
 #define TEXT_AT		0x20000u
@@ -300,12 +301,40 @@ static void test_random(void **state)
 	}
 }
 
+/* Two backends, of vendors that there are not, with features. */
+static struct backend_feature red_features[] = {
+	{ "tags", .is_used = true }, { "tags-2m", .is_used = true }, { "idle" }, { "rare", .is_used = true },
+};
+static struct backend_feature blue_features[40];
+static char blue_names[40][20];
+
+static struct backend_feature *red_feature(unsigned n)
+{
+	return n < ARRAY_SIZE(red_features) ? &red_features[n] : NULL;
+}
+
+static struct backend_feature *blue_feature(unsigned n)
+{
+	return n < ARRAY_SIZE(blue_features) ? &blue_features[n] : NULL;
+}
+
+static struct backend_caps red_caps;
+static const struct vcpu_backend red = { .name = "RED", .option = "red", .caps = &red_caps,
+					 .feature = red_feature };
+static const struct vcpu_backend blue = { .name = "BLUE", .option = "blue", .feature = blue_feature };
+const struct vcpu_backend *const backends[] = { &red, &blue, NULL };
 static struct options options;
-static char complaint[256];
+static char complaint[OPTIONS_ERROR_SIZE];
 
 static bool parse(const char *cmdline)
 {
-	return options_parse(&options, cmdline, complaint, sizeof(complaint));
+	for (unsigned i = 0; i < ARRAY_SIZE(red_features); i++)
+		red_features[i].is_off = false;
+	for (unsigned i = 0; i < ARRAY_SIZE(blue_features); i++) {
+		snprintf(blue_names[i], sizeof(blue_names[i]), "feature-%u", i);
+		blue_features[i] = (struct backend_feature){ .name = blue_names[i] };
+	}
+	return options_parse(&options, backends, cmdline, complaint, sizeof(complaint));
 }
 
 static void test_options(void **state)
@@ -349,9 +378,102 @@ static void test_wrong_options(void **state)
 	assert_non_null(strstr(complaint, "crash=none|pf|ud|gp|df|nmi|assert|stack"));
 }
 
+static void test_features_off(void **state)
+{
+	assert_true(parse("red.no-tags help blue.no-feature-39"));
+	assert_true(options.help);
+	assert_true(red_features[0].is_off && !red_features[1].is_off && !red_features[2].is_off);
+	assert_true(blue_features[39].is_off && !blue_features[3].is_off);
+	assert_true(parse("red.no-tags-2m red.no-tags-2m"));
+	assert_true(!red_features[0].is_off && red_features[1].is_off);
+	/* Behind a file's name. */
+	assert_true(parse("/boot/red.no-tags/plinth.elf red.no-idle"));
+	assert_true(!red_features[0].is_off && red_features[2].is_off);
+	assert_true(parse("plinth.elf"));
+	assert_true(!red_features[0].is_off && !red_features[2].is_off);
+}
+
+static void test_wrong_features(void **state)
+{
+	static const char *const wrong[] = {
+		"red.no-", "red.no-tag", "red.no-tagss", "red.no-tags=1", "red.tags", "red.", "red.no",
+		"red.no-feature-1", "blue.no-tags",
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+		complaint[0] = 0;
+		assert_false(parse(wrong[i]));
+		assert_non_null(strstr(complaint, wrong[i]));
+		assert_non_null(strstr(complaint, wrong[i][0] == 'r' ? "tags, tags-2m, idle, rare" :
+				       "feature-0, feature-1, feature-2"));
+	}
+	assert_string_equal((parse("red.no-x"), complaint),
+			    "\"red.no-x\" is not red.no-FEATURE; features: tags, tags-2m, idle, rare");
+	assert_false(parse("green.no-tags x"));		/* a file's name, for all that is known */
+	assert_non_null(strstr(complaint, "\"x\""));
+	assert_non_null(strstr(complaint, ", red.no-FEATURE, blue.no-FEATURE"));
+}
+
+static char said[4096];
+static unsigned lines;
+
+static void say(const char *line)
+{
+	strcat(strcat(said, line), "\n");
+	lines++;
+}
+
+static void test_help(void **state)
+{
+	said[0] = 0;
+	assert_true(parse(""));
+	options_help(backends, say);
+	assert_non_null(strstr(said, "  red.no-FEATURE "));
+	assert_non_null(strstr(said, " do without: tags tags-2m idle rare\n"));
+	for (unsigned i = 0; i < ARRAY_SIZE(blue_features); i++)
+		assert_non_null(strstr(said, blue_names[i]));
+}
+
+static const char *listing(void)
+{
+	said[0] = 0;
+	lines = 0;
+	capabilities_print(&red, say);
+	return said;
+}
+
+static void test_capabilities(void **state)
+{
+	assert_true(parse(""));
+	red_caps = (struct backend_caps){ .tags = 16, .shadow_load = true, .dr7_clear = true };
+	red_features[0].is_there = red_features[1].is_there = red_features[3].is_there = true;
+	assert_string_equal(listing(),
+			    "RED: 16 TLB tags; uses tags tags-2m rare; measured: shadow-load dr7-clear\n");
+	red_features[2].is_there = true;
+	red_features[3].is_there = false;
+	red_caps = (struct backend_caps){ .tags = 1 };
+	assert_string_equal(listing(),
+			    "RED: 1 TLB tags; uses tags tags-2m; measured: none\n"
+			    "RED: not there: rare; there, but unused: idle\n");
+	/* Switched off: nothing else is said of it, whether it is there or not. */
+	red_features[0].is_off = red_features[2].is_off = red_features[3].is_off = true;
+	assert_string_equal(listing(),
+			    "RED: 1 TLB tags; uses tags-2m; measured: none\n"
+			    "RED: switched off: tags idle rare\n");
+	/* More than there is room for is cut short. */
+	for (unsigned i = 0; i < ARRAY_SIZE(blue_features); i++)
+		blue_features[i].is_off = true;
+	said[0] = 0;
+	capabilities_print(&(struct vcpu_backend){ .name = "RED", .caps = &red_caps,
+						   .feature = blue_feature }, say);
+	assert_true(strlen(said) < 1024);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_features_off), cmocka_unit_test(test_wrong_features),
+		cmocka_unit_test(test_help), cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_multiboot2), cmocka_unit_test(test_efi_map),
 		cmocka_unit_test(test_multiboot1), cmocka_unit_test(test_many_modules),
 		cmocka_unit_test(test_basic_memory),

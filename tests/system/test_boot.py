@@ -71,6 +71,32 @@ def test_unknown_option(run):
     assert result.says('cannot start: .*nonsense.*crash'), result
 
 
+def test_unknown_feature(run):
+    """The sentence names the features that there are, of the vendor that the word names."""
+    for word, known in ("svm.no-sense", "npt, nrip, .*page-1g"), ("vmx.no-sense", "ept, .*vpid, .*pat"):
+        result = run("--hv", word, timeout=30)
+        assert result.status == 8 and result.says(f'cannot start: "{word}".*: {known}'), result
+
+
+def test_features_at_boot(run):
+    """What is used, missing, switched off: an option for the other vendor's CPU is no fault, nor is one
+    for a feature that this CPU lacks."""
+    words = ["--guest", "kernel=build/guests/boot.elf,mem=32M"]
+    result = run(*words, timeout=30)
+    assert result.status == 1 and result.says(r"^SVM: \d+ TLB tags; uses npt page-1g; measured: "), result
+    assert not result.says("switched off"), result
+    result = run("--hv", "vmx.no-vpid svm.no-page-1g svm.no-nrip help", *words, timeout=30)
+    assert result.status == 1 and result.says(r"^SVM: \d+ TLB tags; uses npt; measured: "), result
+    assert result.says(r"^SVM: .*switched off: nrip page-1g$"), result
+    assert result.says(r"svm\.no-FEATURE +do without: npt nrip"), result
+    assert result.says(r"vmx\.no-FEATURE +do without: ept "), result
+
+
+def test_needed_feature(run):
+    result = run("--hv", "svm.no-npt", "--guest", "kernel=build/guests/boot.elf,mem=32M", timeout=30)
+    assert result.status == 8 and result.says("cannot start: svm.no-npt: .*NPT"), result
+
+
 def test_ready_image(run, tmp_path):
     """The image of `make iso` boots as a CD; its menu is on the serial line."""
     made = str(tmp_path / "plinth.iso")

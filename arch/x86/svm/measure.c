@@ -96,7 +96,7 @@ void svm_measure(struct backend_caps *caps)
 	if (!page.v)
 		return;		/* the poorest CPU is assumed; creating a guest will say that memory is short */
 	prepare(vmcb, measure_cpuid);
-	caps->nrip = run(vmcb) == SVM_EXIT_CPUID && vmcb->nrip == (u64)measure_cpuid + 2;
+	caps->nrip = svm_uses(SVM_NRIP) && run(vmcb) == SVM_EXIT_CPUID && vmcb->nrip == (u64)measure_cpuid + 2;
 	prepare(vmcb, measure_rdtscp);
 	caps->rdtscp_exit = run(vmcb) == SVM_EXIT_RDTSCP;
 	if (read_cr4() & CR4_OSXSAVE) {

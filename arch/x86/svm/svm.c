@@ -29,23 +29,24 @@ static bool is_present(void)
 
 static const char *probe(void)
 {
-	struct cpuid_regs r;
 	u64 vm_cr = 0;
 
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS))
 		return "SVM is switched off by the firmware (VM_CR.SVMDIS). Switch on \"SVM\" or "
 		       "\"Virtualization\" in the firmware set-up";
-	r = cpuid(CPUID_EXT_SVM, 0);
+	svm_find_features();
 	svm_caps = (struct backend_caps){
-		.nested_paging = r.edx & CPUID_SVM_NP,
-		.decode = r.edx & CPUID_SVM_DECODE_ASSISTS,
-		.clean_bits = r.edx & CPUID_SVM_VMCB_CLEAN,
-		.flush_by_tag = r.edx & CPUID_SVM_FLUSH_BY_ASID,
+		.nested_paging = svm_uses(SVM_NPT),
+		.decode = svm_uses(SVM_DECODE_ASSISTS),
+		.clean_bits = svm_uses(SVM_CLEAN_BITS),
+		.flush_by_tag = svm_uses(SVM_FLUSH_BY_ASID),
 		.pdptr_in_memory = true,
-		.tags = r.ebx,
+		.tags = cpuid(CPUID_EXT_SVM, 0).ebx,
 	};
 	svm_entry_init();
 	svm_clean_after_exit = svm_caps.clean_bits ? VMCB_CLEAN_ALL : 0;
+	if (svm_feature(SVM_NPT)->is_off)
+		return "svm.no-npt: Plinth needs nested paging (NPT) today. Leave the option out";
 	if (!svm_caps.nested_paging)
 		return "this CPU's SVM has no nested paging (NPT), which Plinth needs today. Take a newer CPU, "
 		       "or in QEMU a model that has it: -cpu max or -cpu EPYC";
@@ -78,7 +79,7 @@ static u32 stage2_mode(void)
 	u32 cpu = FMT_MAXPHYADDR(cpuid(CPUID_EXT_SIZES, 0).eax & CPUID_X8A_MAXPHYADDR);
 
 	cpu |= FMT_BIT8_RESERVED;
-	if (cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_X1D_PAGE1GB)
+	if (svm_uses(SVM_PAGE_1G))
 		cpu |= FMT_GIB;
 	return fmt_mode_npt(read_cr0(), read_cr4(), rdmsr(MSR_EFER), cpu);
 }
@@ -135,7 +136,9 @@ static bool is_injecting(const struct vcpu *v)
 
 const struct vcpu_backend svm_backend = {
 	.name = "SVM",
+	.option = "svm",
 	.caps = &svm_caps,
+	.feature = svm_feature,
 	.is_present = is_present,
 	.probe = probe,
 	.enable_cpu = enable_cpu,

@@ -24,6 +24,11 @@ struct svm_cpu {
 };
 
 extern struct backend_caps svm_caps;
+
+/* Features that Plinth uses where they are there and not switched off; more are only listed. */
+enum svm_feature {
+	SVM_NPT, SVM_NRIP, SVM_DECODE_ASSISTS, SVM_CLEAN_BITS, SVM_FLUSH_BY_ASID, SVM_PAGE_1G,
+};
 extern u32 svm_clean_after_exit;	/* VMCB clean bits once the CPU has written the VMCB */
 extern struct svm_cpu svm_cpus[];
 extern u64 svm_iopm_pa;	/* every port exits; one map for all guests */
@@ -40,6 +45,11 @@ static inline struct vmcb *vmcb_of(const struct vcpu *v)
 {
 	return ((struct svm_block *)v->cur->hw)->vmcb;
 }
+
+/* features.c: what this CPU has. */
+struct backend_feature *svm_feature(unsigned n);
+void svm_find_features(void);
+bool svm_uses(enum svm_feature f);
 
 /* run.c */
 void svm_attach(struct vcpu *v);

@@ -26,8 +26,6 @@ bool vmx_interrupts_exit;
 
 #define NR_VPIDS	65536u
 
-static bool switched_off[NR_VMX_FEATURES];
-
 void vmcs_access_failed(u32 field)
 {
 	panic("the CPU refuses VMCS field %#x", field);
@@ -47,11 +45,30 @@ static bool is_locked_out(void)
 	       !(control & FEATURE_CONTROL_VMX);
 }
 
-static void remove_features(void)
+static struct backend_feature *feature(unsigned n)
 {
-	for (unsigned i = 0; i < NR_VMX_FEATURES; i++)
-		if (switched_off[i])
-			vmx_caps_remove(&vmx_caps, &vmx_features[i]);
+	static struct backend_feature features[NR_VMX_FEATURES];
+
+	if (n >= NR_VMX_FEATURES)
+		return NULL;
+	features[n].name = vmx_features[n].name;
+	features[n].is_used = vmx_features[n].is_used;
+	return &features[n];
+}
+
+/* What is switched off leaves the capabilities, and so does what is there only in part. */
+static void find_features(void)
+{
+	/* INVVPID can't be done without where there are VPIDs. */
+	if (!(vmx_caps.ept_vpid & VMX_INVVPID) || !(vmx_caps.ept_vpid & VMX_INVVPID_ALL))
+		vmx_caps.control[VMX_SECONDARY].may &= ~SECONDARY_ENABLE_VPID;
+	for (unsigned n = 0; n < NR_VMX_FEATURES; n++) {
+		struct backend_feature *f = feature(n);
+
+		f->is_there = vmx_caps_has(&vmx_caps, &vmx_features[n]);
+		if (!f->is_there || f->is_off)
+			vmx_caps_remove(&vmx_caps, &vmx_features[n]);
+	}
 }
 
 static const char *probe(void)
@@ -63,8 +80,13 @@ static const char *probe(void)
 		return "VMX is switched off by the firmware (IA32_FEATURE_CONTROL is locked without it). "
 		       "Switch on \"VT-x\", \"VMX\" or \"Virtualization\" in the firmware set-up";
 	vmx_caps_read(&vmx_caps, rdmsr_safe);
-	remove_features();
 	missing = vmx_caps_missing(&vmx_caps);
+	find_features();
+	if (!missing && vmx_caps_missing(&vmx_caps)) {
+		snprintf(why, sizeof(why), "an option vmx.no-FEATURE has switched off the control \"%s\", "
+			 "which Plinth needs. Leave it out", vmx_caps_missing(&vmx_caps));
+		return why;
+	}
 	if (missing) {
 		snprintf(why, sizeof(why), "this CPU's VMX lacks the control \"%s\", which Plinth needs. "
 			 "Take a newer CPU, or in Bochs the model corei7_skylake_x", missing);
@@ -74,9 +96,6 @@ static const char *probe(void)
 	    !(vmx_caps.ept_vpid & VMX_INVEPT) || !(vmx_caps.ept_vpid & VMX_INVEPT_ALL))
 		return "this CPU's EPT lacks 4-level tables, write-back memory or INVEPT, which Plinth needs. "
 		       "Take a newer CPU";
-	/* INVVPID can't be done without where there are VPIDs. */
-	if (!(vmx_caps.ept_vpid & VMX_INVVPID) || !(vmx_caps.ept_vpid & VMX_INVVPID_ALL))
-		vmx_caps.control[VMX_SECONDARY].may &= ~SECONDARY_ENABLE_VPID;
 	vmx_backend_caps = (struct backend_caps){
 		.nested_paging = true, .nrip = true, .flush_by_tag = true, .shadow_load = true,
 		.xsetbv_exit = true, .rdtscp_exit = true, .vnmi = true, .dr7_clear = true,
@@ -175,6 +194,8 @@ static bool is_injecting(const struct vcpu *v)
 
 struct vcpu_backend vmx_backend = {
 	.name = "VMX",
+	.option = "vmx",
+	.feature = feature,
 	.caps = &vmx_backend_caps,
 	.is_present = is_present,
 	.probe = probe,
