@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What a CPU really does, measured by a tiny guest at boot: CPUID bits promise less, and emulators
- * do less than they promise (docs/emulators.md). The guest runs in the host's own address space
- * without nested paging, at CPL 0, for one instruction or two.
- */
+/* What a CPU really does, measured by the probe guest at boot, without nested paging. */
 #include "arch/x86/svm/enter.h"
 #include "arch/x86/svm/svm.h"
 
 #include "arch/x86/cpu.h"
 #include "arch/x86/memory.h"
 #include "arch/x86/percpu.h"
-#include "arch/x86/trap.h"
+#include "arch/x86/probe_guest.h"
 #include "include/x86/cpuid.h"
 #include "include/x86/cr.h"
 #include "include/x86/msr.h"
 #include "lib/string.h"
-
-extern const u8 measure_cpuid[], measure_xsetbv[], measure_rdtscp[], measure_shadow[],
-	measure_dr7[];
 
 static void prepare(struct vmcb *vmcb, const u8 *code)
 {
@@ -27,8 +20,8 @@ static void prepare(struct vmcb *vmcb, const u8 *code)
 	vmcb->intercept[INTERCEPT_EXCEPTION] = ~0u;
 	vmcb->intercept[INTERCEPT_MISC1] = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI |
 					   SVM_INTERCEPT_SHUTDOWN | SVM_INTERCEPT_CPUID;
-	vmcb->intercept[INTERCEPT_MISC2] = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL |
-					   SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_XSETBV;
+	vmcb->intercept[INTERCEPT_MISC2] = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_RDTSCP |
+					   SVM_INTERCEPT_XSETBV;
 	vmcb->iopm_base_pa = svm_iopm_pa;
 	vmcb->msrpm_base_pa = svm_iopm_pa;	/* all ones, and long enough */
 	vmcb->asid = 1;
@@ -63,29 +56,21 @@ static u64 run(struct vmcb *vmcb)
 	return vmcb->exitcode;
 }
 
-/* Where the breakpoint of clears_breakpoints() is. */
-static __attribute__((noinline)) void breakpoint_here(void)
-{
-	asm volatile("");
-}
-
-/* Does a breakpoint that a guest sets, or that its VMCB has, end with the exit? Reading DR7 doesn't
- * tell. */
+/* Does a breakpoint that a guest sets, or that its VMCB has, end with the exit? */
 static bool clears_breakpoints(struct vmcb *vmcb)
 {
-	u32 before = trap_stray_debugs;
+	bool hits;
 
-	write_dr0((u64)breakpoint_here);
-	prepare(vmcb, measure_dr7);
+	probe_breakpoint_set();
+	prepare(vmcb, probe_dr7);
 	run(vmcb);
-	breakpoint_here();
-	prepare(vmcb, measure_cpuid);
+	hits = probe_breakpoint_hits();
+	prepare(vmcb, probe_cpuid);
 	vmcb->dr7 = DR7_FIXED | 1;
 	run(vmcb);
-	breakpoint_here();
-	write_dr7(DR7_FIXED);
-	write_dr0(0);
-	return trap_stray_debugs == before;
+	hits |= probe_breakpoint_hits();
+	probe_breakpoint_end();
+	return !hits;
 }
 
 void svm_measure(struct backend_caps *caps)
@@ -95,22 +80,22 @@ void svm_measure(struct backend_caps *caps)
 
 	if (!page.v)
 		return;		/* the poorest CPU is assumed; creating a guest will say that memory is short */
-	prepare(vmcb, measure_cpuid);
-	caps->nrip = svm_uses(SVM_NRIP) && run(vmcb) == SVM_EXIT_CPUID && vmcb->nrip == (u64)measure_cpuid + 2;
-	prepare(vmcb, measure_rdtscp);
+	prepare(vmcb, probe_cpuid);
+	caps->nrip = svm_uses(SVM_NRIP) && run(vmcb) == SVM_EXIT_CPUID && vmcb->nrip == (u64)probe_cpuid + 2;
+	prepare(vmcb, probe_rdtscp);
 	caps->rdtscp_exit = run(vmcb) == SVM_EXIT_RDTSCP;
 	if (read_cr4() & CR4_OSXSAVE) {
-		prepare(vmcb, measure_xsetbv);
+		prepare(vmcb, probe_xsetbv);
 		caps->xsetbv_exit = run(vmcb) == SVM_EXIT_XSETBV;
 	}
 	/* A pending virtual interrupt and an interrupt shadow: if the entry loads the shadow, the
 	 * interrupt comes one instruction later. */
-	prepare(vmcb, measure_shadow);
+	prepare(vmcb, probe_nops);
 	vmcb->intercept[INTERCEPT_MISC1] |= SVM_INTERCEPT_VINTR;
 	vmcb->int_ctl |= VMCB_INT_CTL_V_IRQ | VMCB_INT_CTL_V_PRIO | VMCB_INT_CTL_V_IGN_TPR;
 	vmcb->int_state = VMCB_INT_STATE_SHADOW;
 	vmcb->rflags |= RFLAGS_IF;
-	caps->shadow_load = run(vmcb) == SVM_EXIT_VINTR && vmcb->rip != (u64)measure_shadow;
+	caps->shadow_load = run(vmcb) == SVM_EXIT_VINTR && vmcb->rip != (u64)probe_nops;
 	caps->dr7_clear = clears_breakpoints(vmcb);
 	frames_free(&host_frames, page, 1);
 }

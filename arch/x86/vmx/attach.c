@@ -92,12 +92,8 @@ static void write_pin_controls(void)
 	vmcs_write(VMCS_PIN_CONTROLS, vmx_controls(&vmx_caps, VMX_PIN, wanted));
 }
 
-/* What no handler changes. vmx_program() and vmx_store() write the rest before the first entry. */
-static void write_constants(struct vcpu *v, struct vmx_block *b)
+void vmx_write_constants(struct vmx_block *b)
 {
-	b->secondary = secondary_controls(v);
-	b->cr0_guest = CR0_GUESTS;
-	b->cr4_guest = CR4_GUESTS & v->vm->cpuid.cr4;
 	b->entry = vmx_controls(&vmx_caps, VMX_ENTRY, VMENTRY_LOAD_DEBUG_CONTROLS |
 				VMENTRY_LOAD_PAT | VMENTRY_LOAD_EFER);
 	write_pin_controls();
@@ -115,6 +111,9 @@ static void write_constants(struct vcpu *v, struct vmx_block *b)
 	vmcs_write(VMCS_CR0_MASK, ~b->cr0_guest);
 	vmcs_write(VMCS_CR4_MASK, ~b->cr4_guest);
 	write_msr_lists(b);
+	write_host_state();
+	b->launched = false;
+	b->host_rsp = 0;
 }
 
 void vmx_attach(struct vcpu *v)
@@ -127,10 +126,10 @@ void vmx_attach(struct vcpu *v)
 	vmx_read_msrs(&b->host_msrs);
 	ctx_dirty(v, CTX_LOADSAVE);
 	if (!b->ready) {
-		write_constants(v, b);
-		write_host_state();
-		b->launched = false;
-		b->host_rsp = 0;
+		b->secondary = secondary_controls(v);
+		b->cr0_guest = CR0_GUESTS;
+		b->cr4_guest = CR4_GUESTS & v->vm->cpuid.cr4;
+		vmx_write_constants(b);
 		b->ready = true;
 	}
 	if (tags_take(&vmx_cpus[v->cpu].tags, vmx_backend_caps.tags, v->cpu, &b->tag))

@@ -97,8 +97,7 @@ static const char *probe(void)
 		return "this CPU's EPT lacks 4-level tables, write-back memory or INVEPT, which Plinth needs. "
 		       "Take a newer CPU";
 	vmx_backend_caps = (struct backend_caps){
-		.nested_paging = true, .nrip = true, .flush_by_tag = true, .shadow_load = true,
-		.xsetbv_exit = true, .rdtscp_exit = true, .vnmi = true, .dr7_clear = true,
+		.nested_paging = true, .flush_by_tag = true,
 		.tags = vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_ENABLE_VPID) ? NR_VPIDS : 1,
 	};
 	if (!vmx_has_unrestricted_guest()) {
@@ -108,9 +107,7 @@ static const char *probe(void)
 	return NULL;
 }
 
-/* A zeroed region that begins with the revision identifier, as VMXON and VMCLEAR want it. 0: no
- * memory. */
-static u64 take_region(void)
+u64 vmx_take_region(void)
 {
 	u64 at = host_take_pages(1, 0, vmx_caps.addresses_32_bit ? GIB(4) : 0);
 
@@ -132,14 +129,15 @@ static bool enable_cpu(void)
 {
 	struct vmx_cpu *cpu = &vmx_cpus[this_cpu()->index];
 
-	cpu->vmxon_pa = take_region();
+	cpu->vmxon_pa = vmx_take_region();
 	tags_init(&cpu->tags);
 	if (!cpu->vmxon_pa)
 		return false;
 	unlock();
 	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
 	write_cr4((read_cr4() | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1);
-	return vmxon(cpu->vmxon_pa);
+	return vmxon(cpu->vmxon_pa) &&
+	       (this_cpu()->index != 0 || vmx_measure(&vmx_backend_caps));
 }
 
 static u32 stage2_mode(void)
@@ -180,7 +178,7 @@ static bool ctx_create(struct vcpu *v, struct cpu_ctx *ctx)
 	}
 	ctx->hw = b;
 	b->msr_bitmap = bitmap ? phys_to_virt(HPA(bitmap)) : NULL;
-	b->vmcs_pa = take_region();
+	b->vmcs_pa = vmx_take_region();
 	if (bitmap && b->vmcs_pa)
 		return true;
 	ctx_destroy(v, ctx);

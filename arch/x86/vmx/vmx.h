@@ -67,6 +67,9 @@ extern const u8 vmx_exit[];
 /* attach.c: a context on a CPU. */
 void vmx_attach(struct vcpu *v);
 void vmx_detach(struct vcpu *v);
+/* Into the current VMCS: this CPU's host state, and what no handler changes. b->secondary, cr0_guest and
+ * cr4_guest are set before. vmx_program() and vmx_store() write the rest before the first entry. */
+void vmx_write_constants(struct vmx_block *b);
 
 /* run.c */
 void vmx_run(struct vcpu *v);
@@ -81,6 +84,13 @@ bool vmx_can_run(struct vcpu *v);
 /* The CPU's own registers that hold a guest's while it has the CPU. */
 void vmx_read_msrs(struct vmx_msrs *m);
 void vmx_write_msrs(const struct vmx_msrs *m);
+
+/* vmx.c: a zeroed region that begins with the revision identifier, as VMXON and VMCLEAR want it. 0: no
+ * memory. */
+u64 must_check vmx_take_region(void);
+
+/* measure.c: fills in what only a guest can tell. In VMX operation. False: no memory. */
+bool must_check vmx_measure(struct backend_caps *caps);
 
 /* controls.c */
 void vmx_program(struct vcpu *v);
