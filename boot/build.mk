@@ -8,7 +8,7 @@ HV_IMAGE := $(BUILD)/plinth.elf
 # `make CHECKS=1 hypervisor`: build/plinth-checks.elf, which checks the order of its locks and what it
 # is about to enter guests with.
 ifdef CHECKS
-HV_ROOMS  += lib/checks arch/x86/checks arch/x86/svm/checks
+HV_ROOMS  += lib/checks arch/x86/checks arch/x86/svm/checks arch/x86/vmx/checks
 HV_BUILD  := $(BUILD)/hv-checks
 HV_IMAGE  := $(BUILD)/plinth-checks.elf
 HV_CHECKS := -DLOCK_CHECKS -DENTRY_CHECKS

@@ -23,7 +23,7 @@ const struct vmx_feature vmx_features[NR_VMX_FEATURES] = {
 				  { VMX_EXIT, VMEXIT_LOAD_PAT | VMEXIT_SAVE_PAT } }, .is_used = true },
 	{ "tpr-shadow",		{ { VMX_PRIMARY, PRIMARY_USE_TPR_SHADOW } } },
 	{ "apic-registers",	{ { VMX_SECONDARY, SECONDARY_APIC_REGISTER_VIRTUALIZATION } } },
-	{ "preemption-timer",	{ { VMX_PIN, PIN_PREEMPTION_TIMER } } },
+	{ "preemption-timer",	{ { VMX_PIN, PIN_PREEMPTION_TIMER } }, .is_used = true },
 	{ "monitor-trap-flag",	{ { VMX_PRIMARY, PRIMARY_MONITOR_TRAP_FLAG } } },
 	{ "tsc-scaling",	{ { VMX_SECONDARY, SECONDARY_USE_TSC_SCALING } } },
 	{ "pml",		{ { VMX_SECONDARY, SECONDARY_ENABLE_PML } } },

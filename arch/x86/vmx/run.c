@@ -245,12 +245,11 @@ static void decode_more(struct vcpu *v, u32 reason)
 	}
 }
 
-static void decode_failed(struct exit *x, u32 reason)
+static void decode_failed(struct vcpu *v)
 {
-	x->kind = EXIT_ENTRY_FAILED;
-	x->have = 0;
-	x->entry_failed.rule = reason & VMX_REASON;
-	x->entry_failed.qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	v->exit.kind = EXIT_ENTRY_FAILED;
+	v->exit.entry_failed.qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	vmx_explain_failure(v);
 }
 
 static always_inline void decode_exit(struct vcpu *v)
@@ -263,7 +262,7 @@ static always_inline void decode_exit(struct vcpu *v)
 	x->raw = reason;
 	x->first_word = 0;
 	if (unlikely(reason & VMX_REASON_ENTRY_FAILED))
-		return decode_failed(x, reason);
+		return decode_failed(v);
 	row = (reason & VMX_REASON) < NR_VMX_REASONS ? kind_of[reason & VMX_REASON] :
 						       EXIT_UNKNOWN | MORE;
 	x->kind = row & KIND;
@@ -305,8 +304,8 @@ static void fail(struct vcpu *v, u64 flags)
 	x->head = 0;
 	x->kind = EXIT_ENTRY_FAILED;
 	x->raw = VMX_REASON_ENTRY_FAILED;
-	x->entry_failed.rule = 0;
 	x->entry_failed.qualification = flags & RFLAGS_ZF ? vmcs_read(VMCS_INSTRUCTION_ERROR) : 0;
+	vmx_explain_failure(v);
 }
 
 void vmx_run(struct vcpu *v)
@@ -321,6 +320,7 @@ void vmx_run(struct vcpu *v)
 	} else if (v->cur->dirty) {
 		vmx_store(v);
 	}
+	vmx_before_entry(v);
 	failed = vmx_enter(v->gpr, b->launched, &b->host_rsp);
 	if (unlikely(failed))
 		fail(v, failed);

@@ -24,6 +24,18 @@ failed:
 	vmcs_access_failed(field);
 }
 
+/* The same for a field that this CPU may lack. False: it does. */
+static inline bool must_check vmcs_read_safe(u32 field, u64 *value)
+{
+	bool done;
+	u64 read;
+
+	asm volatile("vmread %2, %1" : "=@cca"(done), "=r"(read) : "r"((u64)field));
+	if (done)
+		*value = read;
+	return done;
+}
+
 static inline void vmcs_write(u32 field, u64 value)
 {
 	asm goto("vmwrite %1, %0\n\t"

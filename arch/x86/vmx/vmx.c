@@ -213,4 +213,5 @@ struct vcpu_backend vmx_backend = {
 	.flush = vmx_flush,
 	.set_root = vmx_set_root,
 	.pass_msr = vmx_pass_msr,
+	.dump = vmx_dump_block,
 };

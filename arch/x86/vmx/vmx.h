@@ -92,6 +92,21 @@ u64 must_check vmx_take_region(void);
 /* measure.c: fills in what only a guest can tell. In VMX operation. False: no memory. */
 bool must_check vmx_measure(struct backend_caps *caps);
 
+/* entry.c: what to make of a VMCS that the CPU refuses, or would. */
+struct vmx_entry;
+/* What the rules (entry_checks.h) are to be asked about: the current VMCS, which is b's. */
+struct vmx_entry vmx_entry_of(const struct vmx_block *b);
+/* After a failed entry: fills in what v->exit says of the broken rule. */
+void vmx_explain_failure(struct vcpu *v);
+void vmx_dump_block(const struct vcpu *v);
+
+#ifdef ENTRY_CHECKS
+/* checks/entry.c, in an image with CHECKS=1: panics if the next entry breaks a rule. */
+void vmx_before_entry(const struct vcpu *v);
+#else
+static inline void vmx_before_entry(const struct vcpu *v) { }
+#endif
+
 /* controls.c */
 void vmx_program(struct vcpu *v);
 void vmx_window(struct vcpu *v, bool intr, bool nmi);
