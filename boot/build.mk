@@ -14,6 +14,15 @@ HV_IMAGE  := $(BUILD)/plinth-checks.elf
 HV_CHECKS := -DLOCK_CHECKS -DENTRY_CHECKS
 endif
 
+# `make CONFORM=1 hypervisor`: build/plinth-conform.elf, which tests its backend instead of running guests
+# (docs/testing.md).
+ifdef CONFORM
+HV_ROOMS   += tests/conform
+HV_LEFT_OUT := boot/work.c
+HV_BUILD   := $(BUILD)/hv-conform
+HV_IMAGE   := $(BUILD)/plinth-conform.elf
+endif
+
 # On an x86-64 machine the plain names do as well as the prefixed ones.
 ifeq ($(shell command -v $(CC) 2>/dev/null),)
 ifeq ($(shell gcc -dumpmachine 2>/dev/null | cut -d- -f1),x86_64)
@@ -31,7 +40,7 @@ HV_CFLAGS  := -std=gnu11 -ffreestanding -nostdlib -fno-pic -fno-pie -mcmodel=ker
               -ffunction-sections -fdata-sections -O2 -g $(WARNINGS) -I. $(HV_CHECKS)
 HV_LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=sha1 --gc-sections
 
-HV_SOURCES := $(foreach r,$(HV_ROOMS),$(wildcard $(r)/*.c $(r)/*.S))
+HV_SOURCES := $(filter-out $(HV_LEFT_OUT),$(foreach r,$(HV_ROOMS),$(wildcard $(r)/*.c $(r)/*.S)))
 HV_OBJS    := $(patsubst %,$(HV_BUILD)/%.o,$(basename $(HV_SOURCES))) \
               $(HV_BUILD)/font.o $(HV_BUILD)/version.o
 

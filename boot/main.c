@@ -14,9 +14,9 @@
 #include "boot/backends.h"
 #include "boot/crash.h"
 #include "boot/early_map.h"
-#include "boot/guests.h"
 #include "boot/multiboot.h"
 #include "boot/options.h"
+#include "boot/work.h"
 #include "console/console.h"
 #include "include/version.h"
 
@@ -78,7 +78,7 @@ static void read_options(void)
 	panic_init(options.reboot_on_panic ? machine_reset : NULL);
 }
 
-/* After the last guest, or with none. */
+/* After the last guest, or whatever this image has done. */
 static noreturn_fn void end(void)
 {
 	if (options.stay_at_end)
@@ -86,20 +86,6 @@ static noreturn_fn void end(void)
 	machine_power_off();
 	kprintf("this machine can't be switched off by software; it can be switched off now");
 	cpu_halt();
-}
-
-static void run_guests(void)
-{
-	const char *why;
-
-	if (options.fail_alloc)
-		guests_fail_allocations();
-	if (options.crash_at == CRASH_AT_INPUT)
-		guests_crash_at_input(options.crash);
-	why = guests_run(&boot_info, options.report_exits, options.check_host);
-	if (why)
-		cannot_start(why);
-	kprintf("all guests have ended; %s", options.stay_at_end ? "staying" : "powering off");
 }
 
 /* On the stack of CPU 0. */
@@ -115,10 +101,9 @@ static void run(void *unused)
 		(unsigned long long)frames_available(&host_frames) >> 20);
 	if (options.crash_at == CRASH_AT_BOOT)
 		crash(options.crash);
-	if (!boot_info.nr_modules)
-		kprintf("no guest was given; give GRUB a line `module2 FILE guest=NAME,kernel` for one");
-	else
-		run_guests();
+	why = work(&boot_info, &options);
+	if (why)
+		cannot_start(why);
 	end();
 }
 
