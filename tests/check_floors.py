@@ -25,6 +25,7 @@ if shutil.which(CROSS + "gcc") is None:
 # room -> floor. A file belongs to the longest room that its path begins with. The frame allocator
 # stands by itself below the rest of mm/: it needs nothing, and the host's own paging needs it.
 FLOORS = {
+    "tests/conform": 8,     # an image of its own (docs/testing.md)
     "boot": 7,
     "arch/x86/vmx": 5, "arch/x86/svm": 5, "virt/vmx": 5, "virt/svm": 5, "loader": 5,
     "vcpu": 4,
@@ -39,8 +40,8 @@ NEIGHBOURS = {
     "console": {"arch/x86"},        # ports are written
     "include/x86": {"include"}, "lib": {"include"}, "include": {"include/x86"},
 }
-# Rooms that may speak of one vendor. boot chooses the backend.
-VENDOR_ROOMS = ("arch/x86/vmx", "arch/x86/svm", "virt", "include/x86", "boot")
+# Rooms that may speak of one vendor. boot chooses the backend, tests/conform says what each can't.
+VENDOR_ROOMS = ("arch/x86/vmx", "arch/x86/svm", "virt", "include/x86", "boot", "tests/conform")
 VENDOR_WORDS = re.compile(r"(?<![a-z])(vmx|svm|vmcb|vmcs|intel|amd|vmexit)(?![a-z])", re.IGNORECASE)
 # The neutral exits that are named after what a guest executed; bits and registers as the manuals
 # name them; CPUID's strings.

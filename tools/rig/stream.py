@@ -11,6 +11,7 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[^\[]|\r")
 UNFINISHED_ESCAPE = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 VERDICT = re.compile(r"guest (\S+): (?:ended: )?(killed|refused|debug exit|powered off|reset)\b"
                      r"[: ]*(.*)")
+CONFORMANCE = re.compile(r"conformance: \d+ passed, (\d+) failed, ")
 MODULE = re.compile(r"module \d+: ")
 
 STATUS_OK = 0
@@ -119,6 +120,10 @@ class Verdict:
             self.stopped = "staying" in text
             self.powering_off = "powering off" in text
         elif text.startswith("no guest was given"):
+            self.powering_off = True
+        elif CONFORMANCE.match(text):
+            failed = CONFORMANCE.match(text).group(1) != "0"
+            self.say(STATUS_KILLED if failed else STATUS_OK, text)
             self.powering_off = True
         elif text.startswith("staying"):
             self.stopped = True
