@@ -64,17 +64,19 @@ static void add_owner(u32 word[NR_INTERCEPT_WORDS], const struct controls *c)
 
 void svm_program(struct vcpu *v)
 {
-	struct vmcb *vmcb = vmcb_of(v);
+	struct svm_block *b = v->cur->hw;
+	struct vmcb *vmcb = b->vmcb;
 	u32 word[NR_INTERCEPT_WORDS] = { 0 };
 
 	/* VMRUN's own demand, and the windows that svm_window() has open. */
 	word[INTERCEPT_MISC2] |= SVM_INTERCEPT_VMRUN;
 	word[INTERCEPT_MISC1] |= vmcb->intercept[INTERCEPT_MISC1] &
 				 (SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
-	word[INTERCEPT_CR] |= vmcb->intercept[INTERCEPT_CR] & SVM_VIEW_READS;	/* svm_store() decides it */
 	add_owner(word, &v->l0);
 	if (v->cur == &v->ctx[1])
 		add_owner(word, &v->l1);
+	b->wanted_reads = word[INTERCEPT_CR] & SVM_VIEW_READS;
+	word[INTERCEPT_CR] |= b->hidden_reads;
 	for (unsigned i = 0; i < NR_INTERCEPT_WORDS; i++)
 		vmcb->intercept[i] = word[i];
 	vmcb->tsc_offset = v->l0.tsc_offset + (v->cur == &v->ctx[1] ? v->l1.tsc_offset : 0);

@@ -119,15 +119,15 @@ void svm_load(struct vcpu *v, u32 groups)
 
 static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)
 {
+	struct svm_block *b = c->hw;
+
 	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
 	vmcb->cr4 = c->cr4 | CR4_ALWAYS_IN_HARDWARE;
 	/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit.
 	 */
+	b->hidden_reads = (vmcb->cr0 != c->cr0 ? BIT(0) : 0) | (vmcb->cr4 != c->cr4 ? BIT(4) : 0);
 	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
-	if (vmcb->cr0 != c->cr0)
-		vmcb->intercept[INTERCEPT_CR] |= BIT(0);
-	if (vmcb->cr4 != c->cr4)
-		vmcb->intercept[INTERCEPT_CR] |= BIT(4);
+	vmcb->intercept[INTERCEPT_CR] |= b->wanted_reads | b->hidden_reads;
 	vmcb->clean &= ~(u32)(VMCB_CLEAN_CRX | VMCB_CLEAN_INTERCEPTS);
 }
 

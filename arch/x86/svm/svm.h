@@ -15,6 +15,9 @@ struct svm_block {
 	u64 vmcb_pa, host_vmcb_pa;	/* the second is of the CPU that it is attached to */
 	u8 *msrpm;	/* two pages, as iopm_base_pa's three are shared by all guests */
 	struct tag tag;		/* the ASID */
+	/* Reads of CR0 and CR4 that exit, as bits of the intercept word: because an owner wants them, and
+	 * because the guest is to read other bits than the hardware holds. */
+	u32 wanted_reads, hidden_reads;
 };
 
 /* One CPU's part: where VMRUN keeps the host, VMLOAD's copy of it, and the CPU's TLB tags. */
@@ -58,9 +61,8 @@ void svm_exit_fill(struct vcpu *v, u32 have);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_flush(struct vcpu *v);
 
-/* state.c: register groups between cpu_ctx and the VMCB. It decides on these reads of CR0 and CR4.
- */
-#define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))
+/* state.c: register groups between cpu_ctx and the VMCB. */
+#define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))	/* wanted_reads, hidden_reads */
 void svm_load(struct vcpu *v, u32 groups);
 void svm_store(struct vcpu *v);
 
