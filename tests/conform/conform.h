@@ -122,6 +122,10 @@ void alarm_in(u64 ticks);
 #define ALARM (5 * tsc_khz)	/* by then the guest is where it waits */
 bool alarm_rang(void);
 
+/* Hands an event to the next entry, as vcpu/events.c does: its payload goes into CR2 or DR6, and an NMI
+ * blocks others. */
+void inject_event(struct vcpu *v, const struct event *e);
+
 /* Behind the hypercall at which it stopped. */
 void pass_hypercall(struct vcpu *v);
 /* At the hypercall behind its code; in the handler of a vector. */

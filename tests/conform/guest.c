@@ -315,6 +315,23 @@ void go(struct vcpu *v)
 	kinds_seen[v->exit.kind] = true;
 }
 
+void inject_event(struct vcpu *v, const struct event *e)
+{
+	struct cpu_ctx *c = v->cur;
+
+	ctx_need(v, CTX_CR2 | CTX_DR);
+	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF)
+		c->cr2 = e->payload;
+	if (e->type == EVENT_EXCEPTION && e->vector == EXC_DB)
+		c->dr6 |= e->payload;
+	if (e->type == EVENT_NMI)
+		c->block.nmi = true;
+	c->block.sti = c->block.mov_ss = false;
+	ctx_dirty(v, CTX_CR2 | CTX_DR | CTX_BLOCK);
+	v->interrupted.type = EVENT_NONE;
+	backend->inject(v, e);
+}
+
 unsigned end_address(void)
 {
 	return AT_CODE + size_of_code;

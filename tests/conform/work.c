@@ -50,6 +50,7 @@ const char *work(const struct boot_info *boot, const struct options *options)
 	if (why)
 		return why;
 	check_wants();
+	check_exceptions();
 	report_totals();
 	return NULL;
 }
