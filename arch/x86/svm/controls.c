@@ -5,6 +5,7 @@
  */
 #include "arch/x86/svm/svm.h"
 
+#include "include/x86/exception.h"
 #include "vcpu/vm.h"
 
 struct want_bits {
@@ -60,6 +61,9 @@ static void add_owner(u32 word[NR_INTERCEPT_WORDS], const struct controls *c)
 	if (wants(c, EXIT_DR_ACCESS))
 		word[INTERCEPT_DR] |= c->dr_read | (u32)c->dr_write << 16;
 	word[INTERCEPT_EXCEPTION] |= c->exceptions;
+	/* INT1 has an intercept of its own; the one of #DB doesn't see it. */
+	if (c->exceptions & BIT(EXC_DB))
+		word[INTERCEPT_MISC2] |= SVM_INTERCEPT_ICEBP;
 }
 
 void svm_program(struct vcpu *v)

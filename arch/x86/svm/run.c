@@ -64,16 +64,25 @@ static bool has_error_code(unsigned vector)
 			      BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP));
 }
 
+/* INT1, INT3 and INTO have not been executed yet: RIP is at them, the return address is behind. */
+static u8 exception_type(unsigned vector)
+{
+	if (vector == SVM_EXIT_ICEBP - SVM_EXIT_EXCEPTION)
+		return EVENT_PRIV_SOFT_EXC;
+	return vector == EXC_BP || vector == EXC_OF ? EVENT_SOFT_EXC : EVENT_EXCEPTION;
+}
+
 static void decode_exception(struct exit *x, const struct vmcb *vmcb, unsigned vector)
 {
-	bool icebp = vector == SVM_EXIT_ICEBP - SVM_EXIT_EXCEPTION;
+	u8 type = exception_type(vector);
 
-	if (icebp)
+	if (type == EVENT_PRIV_SOFT_EXC)
 		vector = EXC_DB;
 	/* No payload of a #DB: its bits are in DR6 when it is intercepted. */
 	x->event = (struct event){
-		.type = icebp ? EVENT_PRIV_SOFT_EXC : EVENT_EXCEPTION,
+		.type = type,
 		.vector = vector,
+		.insn_len = type == EVENT_EXCEPTION ? 0 : x->have & EXIT_LENGTH ? x->insn_len : 1,
 		.has_error = has_error_code(vector),
 		.error = vmcb->exitinfo1,
 		.payload = vector == EXC_PF ? vmcb->exitinfo2 : 0,
