@@ -213,9 +213,6 @@ void svm_inject(struct vcpu *v, const struct event *e)
 		vmcb->eventinj = 0;
 		return;
 	}
-	/* The VMCB has it too, but Bochs 2.7 doesn't load CR2 from there. */
-	if (e->type == EVENT_EXCEPTION && e->vector == EXC_PF)
-		write_cr2(e->payload);
 	vmcb->eventinj = VMCB_EVENT_V | (u64)type[e->type] << VMCB_EVENT_TYPE_SHIFT | e->vector |
 			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT
 				       : 0);
@@ -260,6 +257,7 @@ static always_inline void leave(struct vcpu *v)
 	c->cr3 = vmcb->cr3;
 	if (likely((vmcb->cs.attrib & VMCB_SEG_L) && (vmcb->efer & EFER_LMA))) {
 		c->code_linear = c->rip;
+	write_cr2(b->vmcb->cr2);	/* see svm_store() */
 		c->code_mode = CPU_MODE_64;
 	} else {
 		c->code_linear = (u32)(c->rip + vmcb->cs.base);

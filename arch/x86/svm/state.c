@@ -6,6 +6,7 @@
  */
 #include "arch/x86/svm/svm.h"
 
+#include "arch/x86/cpu.h"
 #include "include/x86/cr.h"
 
 #define CR0_NOT_IN_HARDWARE	(CR0_CD | CR0_NW)
@@ -216,6 +217,7 @@ void svm_store(struct vcpu *v)
 	if (groups & CTX_CR2) {
 		vmcb->cr2 = c->cr2;
 		vmcb->clean &= ~(u32)VMCB_CLEAN_CR2;
+		write_cr2(c->cr2);	/* Bochs 2.7 doesn't load it from the VMCB */
 	}
 	if (groups & CTX_CR3) {
 		vmcb->cr3 = c->cr3;
