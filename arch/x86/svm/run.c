@@ -172,17 +172,36 @@ static void decode_exit(struct vcpu *v, const struct vmcb *vmcb)
 		decode_rest(v, vmcb, code);
 }
 
+static always_inline void find_code(struct cpu_ctx *c, const struct vmcb *vmcb)
+{
+	if (likely((vmcb->cs.attrib & VMCB_SEG_L) && (vmcb->efer & EFER_LMA))) {
+		c->code_linear = c->rip;
+		c->code_mode = CPU_MODE_64;
+	} else {
+		c->code_linear = (u32)(c->rip + vmcb->cs.base);
+		c->code_mode = vmcb->cs.attrib & VMCB_SEG_DB ? CPU_MODE_32 : CPU_MODE_16;
+	}
+}
+
 /*
  * EXITINTINFO: an event whose delivery this exit cut short. An INT n, INT3 or INTO that the guest
- * itself executed is not kept: RIP still points at it, so that it happens again, once.
+ * itself executed is not kept: RIP still points at it, so that it happens again, once. For one that
+ * was injected RIP was moved behind it, and goes back (APM vol. 2, "Event Injection").
  */
 static void decode_interrupted(struct vcpu *v, struct vmcb *vmcb)
 {
+	const struct svm_block *b = v->cur->hw;
 	u64 info = vmcb->exitintinfo;
 	u64 type = (info & VMCB_EVENT_TYPE) >> VMCB_EVENT_TYPE_SHIFT;
 	u8 vector = info & VMCB_EVENT_VECTOR;
 
 	vmcb->exitintinfo = 0;
+	if (b->injects_soft) {
+		v->cur->rip = b->soft_rip;
+		ctx_dirty(v, CTX_IP);
+		find_code(v->cur, vmcb);
+		return;
+	}
 	if (type == VMCB_EVENT_TYPE_SOFT_INT ||
 	    (type == VMCB_EVENT_TYPE_EXCEPTION && (vector == EXC_BP || vector == EXC_OF)))
 		return;
@@ -206,9 +225,11 @@ void svm_inject(struct vcpu *v, const struct event *e)
 		[EVENT_EXCEPTION] = VMCB_EVENT_TYPE_EXCEPTION, [EVENT_SOFT_INT] = VMCB_EVENT_TYPE_SOFT_INT,
 		[EVENT_SOFT_EXC] = VMCB_EVENT_TYPE_EXCEPTION, [EVENT_PRIV_SOFT_EXC] = VMCB_EVENT_TYPE_EXCEPTION,
 	};
-	struct vmcb *vmcb = vmcb_of(v);
+	struct svm_block *b = v->cur->hw;
+	struct vmcb *vmcb = b->vmcb;
 
 	assert(e->type < ARRAY_SIZE(type));
+	b->injects_soft = e->type >= EVENT_SOFT_INT && e->type <= EVENT_PRIV_SOFT_EXC;
 	if (e->type == EVENT_NONE) {
 		vmcb->eventinj = 0;
 		return;
@@ -216,8 +237,9 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	vmcb->eventinj = VMCB_EVENT_V | (u64)type[e->type] << VMCB_EVENT_TYPE_SHIFT | e->vector |
 			 (e->has_error ? VMCB_EVENT_EV | (u64)e->error << VMCB_EVENT_ERROR_SHIFT
 				       : 0);
-	if (e->type >= EVENT_SOFT_INT && e->type <= EVENT_PRIV_SOFT_EXC) {
+	if (b->injects_soft) {
 		/* The return address is behind the instruction, and EVENTINJ knows no length. */
+		b->soft_rip = e->rip;
 		v->cur->rip = e->rip + e->insn_len;
 		vmcb->nrip = v->cur->rip;
 		ctx_dirty(v, CTX_IP);
@@ -235,6 +257,7 @@ void svm_attach(struct vcpu *v)
 	struct svm_block *b = v->cur->hw;
 
 	b->host_vmcb_pa = cpu->host_vmcb_pa;
+	write_cr2(b->vmcb->cr2);	/* see svm_store() */
 	if (!tags_take(&cpu->tags, svm_caps.tags, v->cpu, &b->tag))
 		return;
 	b->vmcb->asid = b->tag.value;
@@ -246,7 +269,8 @@ void svm_attach(struct vcpu *v)
 static always_inline void leave(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
-	struct vmcb *vmcb = vmcb_of(v);
+	struct svm_block *b = c->hw;
+	struct vmcb *vmcb = b->vmcb;
 
 	v->gpr[GPR_RAX] = vmcb->rax;
 	vmcb->tlb_control = VMCB_TLB_NOTHING;
@@ -255,14 +279,7 @@ static always_inline void leave(struct vcpu *v)
 	c->rip = vmcb->rip;
 	c->rflags = vmcb->rflags;
 	c->cr3 = vmcb->cr3;
-	if (likely((vmcb->cs.attrib & VMCB_SEG_L) && (vmcb->efer & EFER_LMA))) {
-		c->code_linear = c->rip;
-	write_cr2(b->vmcb->cr2);	/* see svm_store() */
-		c->code_mode = CPU_MODE_64;
-	} else {
-		c->code_linear = (u32)(c->rip + vmcb->cs.base);
-		c->code_mode = vmcb->cs.attrib & VMCB_SEG_DB ? CPU_MODE_32 : CPU_MODE_16;
-	}
+	find_code(c, vmcb);
 	c->cpl = vmcb->cpl;
 	c->available = CTX_IP | CTX_FLAGS | CTX_BLOCK | CTX_PDPTR | CTX_CR3 | CTX_CODE | CTX_CPL;
 	/* One shadow bit for both reasons: with IF clear it can only be MOV SS. */
@@ -273,6 +290,7 @@ static always_inline void leave(struct vcpu *v)
 	}
 	if (unlikely(vmcb->exitintinfo & VMCB_EVENT_V))
 		decode_interrupted(v, vmcb);
+	b->injects_soft = false;
 	decode_exit(v, vmcb);
 }
 

@@ -216,8 +216,8 @@ void svm_store(struct vcpu *v)
 		store_cr0_cr4(c, vmcb);
 	if (groups & CTX_CR2) {
 		vmcb->cr2 = c->cr2;
-		vmcb->clean &= ~(u32)VMCB_CLEAN_CR2;
 		write_cr2(c->cr2);	/* Bochs 2.7 doesn't load it from the VMCB */
+		vmcb->clean &= ~(u32)VMCB_CLEAN_CR2;
 	}
 	if (groups & CTX_CR3) {
 		vmcb->cr3 = c->cr3;

@@ -18,6 +18,8 @@ struct svm_block {
 	/* Reads of CR0 and CR4 that exit, as bits of the intercept word: because an owner wants them, and
 	 * because the guest is to read other bits than the hardware holds. */
 	u32 wanted_reads, hidden_reads;
+	bool injects_soft;	/* the next entry an instruction's event, whose instruction is at */
+	u64 soft_rip;
 };
 
 /* One CPU's part: where VMRUN keeps the host, VMLOAD's copy of it, and the CPU's TLB tags. */
