@@ -115,15 +115,18 @@ static const struct row rows[] = {
 	{ { "#DB of a breakpoint", .needs = CAP(dr7_clear),
 	    .differs[BOCHS_SVM] = "DR6 has not its bits when it exits" },
 	  CODE_OF(breakpoint), EXC_DB, 2, 2, .dr6 = 1, .prepare = set_breakpoint },
-	{ { "#DB of INT1" }, CODE_OF(int1), EXC_DB, 0, 1, EVENT_PRIV_SOFT_EXC },
-	{ { "#BP of INT3" }, CODE_OF(int3), EXC_BP, 0, 1, EVENT_SOFT_EXC },
-	{ { "#OF of INTO" }, CODE_OF(into), EXC_OF, 0, 1, EVENT_SOFT_EXC, .rflags = RFLAGS_OF,
+	{ { "#DB of INT1", .differs[QEMU_SVM] = "INT1 is #UD" }, CODE_OF(int1), EXC_DB, 0, 1, EVENT_PRIV_SOFT_EXC },
+	{ { "#BP of INT3", .differs[QEMU_SVM] = "INT3 doesn't exit" }, CODE_OF(int3), EXC_BP, 0, 1, EVENT_SOFT_EXC },
+	{ { "#OF of INTO", .differs[QEMU_SVM] = "INTO doesn't exit" }, CODE_OF(into), EXC_OF, 0, 1,
+	  EVENT_SOFT_EXC, .rflags = RFLAGS_OF,
 	  .prepare = guest_to_compat },
 	{ { "#BR" }, CODE_OF(bound), EXC_BR, .prepare = set_bounds },
 	{ { "#UD" }, CODE_OF(ud2), EXC_UD },
 	{ { "#NM" }, CODE_OF(fnop), EXC_NM, .prepare = set_task_switched },
-	{ { "#DF" }, CODE_OF(load_ds), EXC_DF, .has_error = true, .rax = 0x1000, .prepare = cut_idt },
-	{ { "#TS" }, CODE_OF(int_n), EXC_TS, .has_error = true, .error = GUEST_TSS, .prepare = cut_tss,
+	{ { "#DF", .differs[QEMU_SVM] = "a double fault doesn't exit" }, CODE_OF(load_ds), EXC_DF,
+	  .has_error = true, .rax = 0x1000, .prepare = cut_idt },
+	{ { "#TS", .differs[BOCHS_SVM] = "an INT n that is cut short is told as an event before it" },
+	  CODE_OF(int_n), EXC_TS, .has_error = true, .error = GUEST_TSS, .prepare = cut_tss,
 	  .no_delivery = "its own delivery would need that TSS" },
 	{ { "#NP" }, CODE_OF(load_ds), EXC_NP, .has_error = true, .error = GUEST_ABSENT, .rax = GUEST_ABSENT },
 	{ { "#SS" }, CODE_OF(load_ss), EXC_SS, .has_error = true, .error = GUEST_ABSENT, .rax = GUEST_ABSENT },
@@ -141,10 +144,10 @@ static const struct row rows[] = {
 	  .error = PF_ERR_P | PF_ERR_W | PF_ERR_U, .address = AT_OTHER, .r9 = AT_OTHER,
 	  .prepare = make_supervisors },
 	{ { "#MF" }, CODE_OF(fwait), EXC_MF, 10, 10, .prepare = unmask_x87 },
-	{ { "#AC" }, CODE_OF(unaligned), EXC_AC, .has_error = true, .rflags = RFLAGS_AC,
+	{ { "#AC", .differs[QEMU_SVM] = "alignment isn't checked" }, CODE_OF(unaligned), EXC_AC, .has_error = true, .rflags = RFLAGS_AC,
 	  .prepare = guest_to_user },
 	{ { "#MC", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_MC },
-	{ { "#XM" }, CODE_OF(divps), EXC_XM, 10, 10, .prepare = unmask_sse },
+	{ { "#XM", .differs[QEMU_SVM] = "vector arithmetic raises no exceptions" }, CODE_OF(divps), EXC_XM, 10, 10, .prepare = unmask_sse },
 	{ { "#VE", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_VE },
 	{ { "#CP", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_CP },
 };
@@ -210,9 +213,11 @@ static void check_wanted(const struct row *r, struct vcpu *v)
 	struct event e;
 
 	go(v);
-	EXPECT_EQUAL(v->exit.kind, r->vector == EXC_PF ? EXIT_PAGE_FAULT : EXIT_EXCEPTION);
+	expect(v->exit.kind == (r->vector == EXC_PF ? EXIT_PAGE_FAULT : EXIT_EXCEPTION), "it exits",
+	       v->exit.kind);
 	EXPECT_EQUAL(v->cur->rip, exit_rip(r));
-	EXPECT_EQUAL(v->interrupted.type, EVENT_NONE);
+	expect(v->interrupted.type == EVENT_NONE, "it interrupts no other event",
+	       v->interrupted.type << 8 | v->interrupted.vector);
 	check_record(r, v);
 	if (r->no_delivery || v->exit.kind == EXIT_VMCALL)
 		return;

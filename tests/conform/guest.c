@@ -114,13 +114,18 @@ static void write_memory(struct code code)
 }
 
 /* So that no exit but those that a case is about is for want of a table. */
-static void fill_tables(struct vcpu *v)
+static void fill_table(struct vcpu *v, unsigned at)
 {
 	struct mmu_fault_info info;
 
-	for (u64 at = 0; at < GUEST_SIZE; at += PAGE_SIZE)
-		if (mmu_fault(v->mmu, at, ACCESS_READ, &info) != MMU_RETRY)
-			expect(false, "the page can be mapped", at);
+	if (mmu_fault(v->mmu, at, ACCESS_READ, &info) != MMU_RETRY)
+		expect(false, "the page can be mapped", at);
+}
+
+static void fill_tables(struct vcpu *v)
+{
+	for (unsigned at = 0; at < GUEST_SIZE; at += PAGE_SIZE)
+		fill_table(v, at);
 }
 
 void set_rights(struct vcpu *v, unsigned at, u8 rights)
@@ -129,6 +134,8 @@ void set_rights(struct vcpu *v, unsigned at, u8 rights)
 
 	expect(done, "a page of the guest gets other rights", at);
 	mmu_zap_range(&vm->mmu, GPA(at), PAGE_SIZE);
+	if (rights & RIGHT_R)
+		fill_table(v, at);
 	rights_changed = true;
 }
 

@@ -51,6 +51,7 @@ const char *work(const struct boot_info *boot, const struct options *options)
 		return why;
 	check_wants();
 	check_exceptions();
+	check_events();
 	report_totals();
 	return NULL;
 }
