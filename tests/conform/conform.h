@@ -151,10 +151,10 @@ extern bool kinds_seen[NR_EXIT_KINDS];
 
 /* --- The tables, each in a file of its own --- */
 
-void check_wants(void);
-void check_exceptions(void);
-void check_events(void);
-void check_memory(void);
-void check_state(void);
-void check_time(void);
-void check_kinds(void);
+void conform_wants(void);
+void conform_exceptions(void);
+void conform_events(void);
+void conform_memory(void);
+void conform_state(void);
+void conform_time(void);
+void conform_kinds(void);

@@ -323,7 +323,7 @@ static void check_nmi_window_open(void)
 	end_case();
 }
 
-void check_events(void)
+void conform_events(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(injections); i++) {
 		check_injection(&injections[i], 0);

@@ -372,7 +372,7 @@ static void check_owner(const struct row *r, const char *variant, unsigned level
 	}
 }
 
-void check_wants(void)
+void conform_wants(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		check_owner(&rows[i], "wanted", 0, true, false);

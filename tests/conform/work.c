@@ -49,9 +49,10 @@ const char *work(const struct boot_info *boot, const struct options *options)
 	why = guest_make(backend);
 	if (why)
 		return why;
-	check_wants();
-	check_exceptions();
-	check_events();
+	conform_wants();
+	conform_exceptions();
+	conform_events();
+	conform_memory();
 	report_totals();
 	return NULL;
 }
