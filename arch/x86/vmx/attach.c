@@ -116,15 +116,31 @@ void vmx_write_constants(struct vmx_block *b)
 	b->host_rsp = 0;
 }
 
+/* Groups, or parts of them, that are in the CPU itself while their context has it. */
+#define IN_CPU (CTX_CR2 | CTX_DR | CTX_LOADSAVE)
+
+/* The vCPU's other context has run here, and its VMCS is still the current one. */
+static void save_other(struct vcpu *v, struct cpu_ctx *other)
+{
+	struct cpu_ctx *c = v->cur;
+
+	v->cur = other;
+	ctx_need(v, IN_CPU);
+	ctx_dirty(v, IN_CPU);
+	v->cur = c;
+}
+
 void vmx_attach(struct vcpu *v)
 {
 	struct vmx_block *b = vmx_block_of(v);
+	struct vmx_cpu *cpu = &vmx_cpus[v->cpu];
 	bool done = b->ready || vmclear(b->vmcs_pa);
 
+	if (cpu->ctx && cpu->ctx != v->cur)
+		save_other(v, cpu->ctx);
+	cpu->ctx = v->cur;
 	done = done && vmptrld(b->vmcs_pa);
 	assert(done);
-	vmx_read_msrs(&b->host_msrs);
-	ctx_dirty(v, CTX_LOADSAVE);
 	if (!b->ready) {
 		b->secondary = secondary_controls(v);
 		b->cr0_guest = CR0_GUESTS;
@@ -132,21 +148,40 @@ void vmx_attach(struct vcpu *v)
 		vmx_write_constants(b);
 		b->ready = true;
 	}
-	if (tags_take(&vmx_cpus[v->cpu].tags, vmx_backend_caps.tags, v->cpu, &b->tag))
+	if (tags_take(&cpu->tags, vmx_backend_caps.tags, v->cpu, &b->tag))
 		vcpu_request(v, REQUEST_FLUSH);
 	if (b->secondary & SECONDARY_ENABLE_VPID)
 		vmcs_write(VMCS_VPID, b->tag.value);
 }
 
-void vmx_detach(struct vcpu *v)
+/* All of it into the context: another attach() begins with an empty VMCS. */
+static void detach_context(struct vcpu *v, struct cpu_ctx *c)
 {
-	struct vmx_block *b = vmx_block_of(v);
+	struct vmx_block *b = c->hw;
+	struct cpu_ctx *cur = v->cur;
 	bool done;
 
+	if (!b || !b->ready)
+		return;
+	v->cur = c;
+	done = vmptrld(b->vmcs_pa);
 	ctx_need(v, CTX_ALL);
-	vmx_write_msrs(&b->host_msrs);
-	done = vmclear(b->vmcs_pa);
+	ctx_dirty(v, CTX_ALL & ~(CTX_CODE | CTX_CPL));
+	done = done && vmclear(b->vmcs_pa);
 	assert(done);
 	b->ready = false;
-	ctx_dirty(v, CTX_ALL & ~(CTX_CODE | CTX_CPL));
+	v->cur = cur;
+}
+
+/* Both contexts: what the CPU keeps of a VMCS must be in memory before another CPU uses it. The current
+ * one first, whose registers the CPU itself has. */
+void vmx_detach(struct vcpu *v)
+{
+	struct vmx_cpu *cpu = &vmx_cpus[v->cpu];
+
+	detach_context(v, v->cur);
+	for (unsigned i = 0; i < ARRAY_SIZE(v->ctx); i++)
+		detach_context(v, &v->ctx[i]);
+	vmx_write_msrs(&cpu->host_msrs);
+	cpu->ctx = NULL;
 }

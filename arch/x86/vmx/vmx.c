@@ -131,6 +131,7 @@ static bool enable_cpu(void)
 
 	cpu->vmxon_pa = vmx_take_region();
 	tags_init(&cpu->tags);
+	vmx_read_msrs(&cpu->host_msrs);
 	if (!cpu->vmxon_pa)
 		return false;
 	unlock();

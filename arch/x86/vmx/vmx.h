@@ -34,13 +34,14 @@ struct vmx_block {
 	u64 cr0_guest, cr4_guest;	/* bits that the guest may change without an exit */
 	u64 eptp;
 	struct tag tag;
-	struct vmx_msrs host_msrs;	/* of the CPU that it is attached to */
 };
 
 /* One CPU's part. */
 struct vmx_cpu {
 	u64 vmxon_pa;
 	struct tag_pool tags;
+	struct vmx_msrs host_msrs;	/* what they are while no guest has the CPU */
+	struct cpu_ctx *ctx;		/* whose registers it holds, or NULL */
 };
 
 extern struct vmx_caps vmx_caps;
