@@ -108,6 +108,8 @@ struct vcpu *guest_begin(struct code code, unsigned level);
 /* Another context of the same vCPU, in the same state, which doesn't run yet. */
 void guest_add_context(struct vcpu *v, unsigned level);
 void guest_switch(struct vcpu *v, unsigned level);
+void guest_detach(struct vcpu *v);
+void guest_attach(struct vcpu *v);
 void reprogram(struct vcpu *v);
 /* To CPL 3; to a 32-bit code segment. Before the first entry. */
 void guest_to_user(struct vcpu *v);

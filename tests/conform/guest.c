@@ -209,7 +209,14 @@ static void make_context(struct vcpu *v, unsigned level)
 	set_registers(c);
 }
 
-static void attach(struct vcpu *v)
+void guest_detach(struct vcpu *v)
+{
+	if (is_attached)
+		backend->detach(v);
+	is_attached = false;
+}
+
+void guest_attach(struct vcpu *v)
 {
 	backend->attach(v);
 	is_attached = true;
@@ -220,9 +227,7 @@ static void attach(struct vcpu *v)
 
 static void forget(struct vcpu *v)
 {
-	if (is_attached)
-		backend->detach(v);
-	is_attached = false;
+	guest_detach(v);
 	for (unsigned level = 0; level < 2; level++)
 		backend->ctx_destroy(v, &v->ctx[level]);
 	v->l0 = v->l1 = (struct controls){ 0 };
@@ -251,7 +256,7 @@ struct vcpu *guest_begin(struct code code, unsigned level)
 		want(&v->l0, needed[i]);
 	v->gpr[GPR_RBX] = v->gpr[GPR_RSI] = v->gpr[GPR_RDI] = AT_DATA;
 	vcpu_load_cpu_state(v);
-	attach(v);
+	guest_attach(v);
 	alarm_ticks = 0;
 	return v;
 }
@@ -266,7 +271,7 @@ void guest_switch(struct vcpu *v, unsigned level)
 	v->cur = &v->ctx[level];
 	v->memo.page = MEMO_NONE;
 	v->paging_stale = true;
-	attach(v);
+	guest_attach(v);
 }
 
 void reprogram(struct vcpu *v)

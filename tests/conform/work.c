@@ -53,6 +53,7 @@ const char *work(const struct boot_info *boot, const struct options *options)
 	conform_exceptions();
 	conform_events();
 	conform_memory();
+	conform_state();
 	report_totals();
 	return NULL;
 }
