@@ -59,7 +59,7 @@
 	KIND(POPF,         "POPF",               handle_unwanted,    L1_FIRST) \
 	KIND(INT_N,        "INT n",              handle_unwanted,    L1_FIRST) \
 	KIND(IRET,         "IRET",               handle_iret,        L1_FIRST) \
-	KIND(TIMER,        "timer",              handle_extint,      L0_FIRST) \
+	KIND(TIMER,        "timer",              handle_unwanted,    L0_FIRST) \
 	KIND(STEP,         "step",               handle_unwanted,    L0_FIRST) \
 	KIND(ENTRY_FAILED, "failed entry",       handle_entry_failed, L0_FIRST) \
 	KIND(UNKNOWN,      "unknown",            handle_unknown,     L0_FIRST)
