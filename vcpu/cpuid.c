@@ -239,6 +239,14 @@ static struct cpuid_leaf answer_topology(struct vcpu *v, u32 subleaf)
 	return (struct cpuid_leaf){ .ecx = subleaf & 0xff, .edx = v->index };
 }
 
+/* Whether a bit of CR4 is set, which the backend need not be asked for if the context has it. */
+static bool has_cr4(struct vcpu *v, u64 bit)
+{
+	if (!(v->backend->caps->cr4_kept & bit))
+		ctx_need(v, CTX_CR0_CR4);
+	return v->cur->cr4 & bit;
+}
+
 static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 {
 	const struct cpuid_policy *p = &v->vm->cpuid;
@@ -246,8 +254,7 @@ static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 
 	switch (leaf) {
 	case CPUID_FEATURES:
-		ctx_need(v, CTX_CR0_CR4);
-		if ((v->cur->cr4 & CR4_OSXSAVE))
+		if (has_cr4(v, CR4_OSXSAVE))
 			l.ecx |= CPUID_1C_OSXSAVE;
 		if (!lapic_is_enabled(&v->vm->board.lapic[v->index]))
 			l.edx &= ~CPUID_1D_APIC;
@@ -255,8 +262,7 @@ static struct cpuid_leaf answer_basic(struct vcpu *v, u32 leaf, u32 subleaf)
 		break;
 	case CPUID_STRUCTURED:
 		l = subleaf < CPUID_MAX_SUBLEAF ? p->structured[subleaf] : (struct cpuid_leaf){ 0 };
-		ctx_need(v, CTX_CR0_CR4);
-		if (subleaf == 0 && (v->cur->cr4 & CR4_PKE))
+		if (subleaf == 0 && has_cr4(v, CR4_PKE))
 			l.ecx |= CPUID_7C_OSPKE;
 		break;
 	case CPUID_TOPOLOGY:

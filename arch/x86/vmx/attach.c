@@ -10,14 +10,8 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "include/x86/cpuid.h"
-#include "include/x86/cr.h"
 #include "include/x86/msr.h"
 #include "vcpu/vm.h"
-
-/* Bits of CR0 and CR4 whose changes nobody but the guest's own code needs to see. */
-#define CR0_GUESTS (CR0_TS | CR0_MP | CR0_EM | CR0_AM)
-#define CR4_GUESTS (CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | \
-		    CR4_FSGSBASE)
 
 static void write_host_state(void)
 {
@@ -143,8 +137,8 @@ void vmx_attach(struct vcpu *v)
 	assert(done);
 	if (!b->ready) {
 		b->secondary = secondary_controls(v);
-		b->cr0_guest = CR0_GUESTS;
-		b->cr4_guest = CR4_GUESTS & v->vm->cpuid.cr4;
+		b->cr0_guest = VMX_CR0_GUESTS;
+		b->cr4_guest = VMX_CR4_GUESTS & v->vm->cpuid.cr4;
 		vmx_write_constants(b);
 		b->ready = true;
 	}

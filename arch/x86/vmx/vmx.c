@@ -97,7 +97,7 @@ static const char *probe(void)
 		return "this CPU's EPT lacks 4-level tables, write-back memory or INVEPT, which Plinth needs. "
 		       "Take a newer CPU";
 	vmx_backend_caps = (struct backend_caps){
-		.nested_paging = true, .flush_by_tag = true,
+		.nested_paging = true, .flush_by_tag = true, .cr4_kept = ~VMX_CR4_GUESTS,
 		.tags = vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_ENABLE_VPID) ? NR_VPIDS : 1,
 	};
 	if (!vmx_has_unrestricted_guest()) {

@@ -5,6 +5,7 @@
 
 #include "arch/x86/layout.h"
 #include "arch/x86/vmx/caps.h"
+#include "include/x86/cr.h"
 #include "include/x86/vmx.h"
 #include "vcpu/tags.h"
 #include "vcpu/vcpu.h"
@@ -16,6 +17,11 @@ extern struct vcpu_backend vmx_backend;	/* can_run is NULL where the CPU has unr
 struct vmx_msrs {
 	u64 kernel_gs_base, star, lstar, cstar, sfmask;
 };
+
+/* Bits of CR0 and CR4 whose changes nobody but the guest's own code needs to see. */
+#define VMX_CR0_GUESTS (CR0_TS | CR0_MP | CR0_EM | CR0_AM)
+#define VMX_CR4_GUESTS (CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_OSFXSR | \
+			CR4_OSXMMEXCPT | CR4_FSGSBASE)
 
 #define VMX_LIST_SIZE	2	/* EFER, PAT: where entries and exits can't load them by themselves */
 
