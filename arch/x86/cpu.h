@@ -211,6 +211,12 @@ static inline void irq_window(void)
 	asm volatile("sti; nop; cli" : : : "memory");
 }
 
+/* Takes an NMI, as it comes through its gate: one that an exit has taken from the CPU. */
+static inline void take_nmi(void)
+{
+	asm volatile("int $2");
+}
+
 /* Halts until an interrupt was taken. No interrupt can be lost between the caller's last look at
  * its reasons to stay awake and the HLT, as STI holds interrupts off for one instruction. */
 static inline void cpu_wait_for_irq(void)

@@ -6,6 +6,7 @@
  */
 #include "arch/x86/vmx/vmx.h"
 
+#include "arch/x86/cpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "include/x86/cr.h"
 #include "include/x86/exception.h"
@@ -127,7 +128,7 @@ static void decode_exception(struct vcpu *v)
 	if (event_type(info) == EVENT_NMI) {
 		x->kind = EXIT_NMI;
 		/* The exit has taken it, and holds others off until an IRET. */
-		asm volatile("int $2");
+		take_nmi();
 		return;
 	}
 	x->event = (struct event){

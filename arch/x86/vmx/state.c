@@ -414,7 +414,8 @@ void vmx_store(struct vcpu *v)
 		vmcs_write(VMCS_GUEST_RIP, c->rip);
 	if (groups & CTX_FLAGS)
 		vmcs_write(VMCS_GUEST_RFLAGS, c->rflags);
-	if (groups & CTX_BLOCK)
+	if ((groups & CTX_BLOCK) ||
+	    ((groups & CTX_FLAGS) && (c->block.sti || c->block.mov_ss)))
 		store_block(c, b);
 	if (likely(!(groups & ~FREQUENT_GROUPS)))
 		return;
