@@ -226,7 +226,7 @@ class Session:
         if self.keys.left:
             return stream.STATUS_OK, ""
         if self.emulator.must_stop():
-            return self.ended_by_itself(0)
+            self.emulator.stop()        # what is still on its way comes before the end of the line
         self.unsent += self.typist.byte_due(now)
         self.send()
         return None
