@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pexpect
 import pytest
@@ -319,7 +320,9 @@ def test_kill_leaves_nothing(tmp_path):
         process.stdout.read(1)
         assert list(processes_with(marker))
         process.kill()
-        process.stdout.read()       # ends only when the emulator is gone too
+    deadline = time.monotonic() + 10        # the emulator has a pipe of its own: nothing tells its end
+    while list(processes_with(marker)) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not list(processes_with(marker))
 
 
