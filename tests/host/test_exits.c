@@ -204,6 +204,8 @@ static void test_task_switch_of_an_instruction(void **state)
 	fake_enter();
 	assert_int_equal(block.rip, 0x1234);
 	assert_int_equal(block.seg[SEG_CS].base, 0x20000);
+}
+
 /* The sentence says what of the state is broken, if that is known. */
 static void test_failed_entry(void **state)
 {
