@@ -97,11 +97,18 @@ static bool has_long_operand(const struct form *form)
 }
 
 /* What the manuals leave to each CPU, by its line, and how often it was met. */
-enum { LEFT_OUT };
+enum { LEFT_OUT, WRAP };
 static struct {
 	const char *id;
 	unsigned count;
-} left_to_cpus[] = { { "maskmov-left-out", 0 } };
+} left_to_cpus[] = { { "maskmov-left-out", 0 }, { "maskmov-wrap", 0 } };
+
+/* "maskmov-wrap": with 32-bit addresses an element behind 4 GiB, which some CPUs look for at 0. */
+static bool is_unwrapped(const struct test_case *c)
+{
+	return strstr(c->form->name, "MASKMOV") && c->insn.addr_bytes == 4 &&
+	       (result.event.payload & PAGE_MASK) == (cpu.cr2 & PAGE_MASK) + (1ull << 32);
+}
 
 static void compare_fault(const struct test_case *c)
 {
@@ -117,7 +124,9 @@ static void compare_fault(const struct test_case *c)
 
 		if ((result.event.error ^ cpu.error) & ~ignored)
 			show(c, "the error code", result.event.error, cpu.error);
-		if ((result.event.payload ^ cpu.cr2) & ~parts)
+		if (is_unwrapped(c))
+			left_to_cpus[WRAP].count++;
+		else if ((result.event.payload ^ cpu.cr2) & ~parts)
 			show(c, "CR2", result.event.payload, cpu.cr2);
 	}
 	if (memcmp(before.gpr, m.gpr, sizeof(m.gpr)) || before.rsp != m.rsp ||
