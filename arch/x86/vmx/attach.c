@@ -74,14 +74,19 @@ static u32 secondary_controls(const struct vcpu *v)
 
 #define LONGEST_RUN	50000	/* TSC ticks */
 
+/* The exits before count too: the timer goes on where it was. */
+void vmx_bound_run(void)
+{
+	vmcs_write(VMCS_PREEMPTION_TIMER, LONGEST_RUN >> (vmx_caps.misc & VMX_MISC_TIMER_SHIFT));
+}
+
 static void write_pin_controls(void)
 {
 	u32 wanted = PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
 
-	if (!vmx_interrupts_exit && vmx_may(&vmx_caps, VMX_PIN, PIN_PREEMPTION_TIMER)) {
+	if (vmx_bounds_runs()) {
 		wanted |= PIN_PREEMPTION_TIMER;
-		vmcs_write(VMCS_PREEMPTION_TIMER,
-			   LONGEST_RUN >> (vmx_caps.misc & VMX_MISC_TIMER_SHIFT));
+		vmx_bound_run();
 	}
 	vmcs_write(VMCS_PIN_CONTROLS, vmx_controls(&vmx_caps, VMX_PIN, wanted));
 }
@@ -93,7 +98,7 @@ void vmx_write_constants(struct vmx_block *b)
 	write_pin_controls();
 	vmcs_write(VMCS_EXIT_CONTROLS, vmx_controls(&vmx_caps, VMX_EXIT,
 		   VMEXIT_SAVE_DEBUG_CONTROLS | VMEXIT_HOST_64_BIT | VMEXIT_LOAD_PAT |
-		   VMEXIT_LOAD_EFER));
+		   VMEXIT_LOAD_EFER | (vmx_bounds_runs() ? VMEXIT_SAVE_PREEMPTION_TIMER : 0)));
 	vmcs_write(VMCS_ENTRY_CONTROLS, b->entry);
 	vmcs_write(VMCS_ENTRY_INTERRUPTION_INFO, 0);
 	vmcs_write(VMCS_PAGE_FAULT_MASK, 0);

@@ -56,7 +56,7 @@ static const u8 kind_of[NR_VMX_REASONS] = {
 	[REASON_EPT_MISCONFIG] = EXIT_UNKNOWN | MORE,
 	[REASON_INVEPT] = EXIT_VMX_INSN | LENGTH,
 	[REASON_RDTSCP] = EXIT_RDTSCP | LENGTH,
-	[REASON_PREEMPTION_TIMER] = EXIT_EXTINT,	/* one may be waiting (vmx_interrupts_exit) */
+	[REASON_PREEMPTION_TIMER] = EXIT_EXTINT | MORE,	/* one may be waiting (vmx_interrupts_exit) */
 	[REASON_INVVPID] = EXIT_VMX_INSN | LENGTH,
 	[REASON_WBINVD] = EXIT_WBINVD | LENGTH,
 	[REASON_XSETBV] = EXIT_XSETBV | LENGTH,
@@ -240,6 +240,8 @@ static void decode_more(struct vcpu *v, u32 reason)
 		return;
 	case REASON_TASK_SWITCH:
 		return decode_task_switch(v);
+	case REASON_PREEMPTION_TIMER:
+		return vmx_bound_run();
 	default:
 		x->unknown.info[0] = vmcs_read(VMCS_EXIT_QUALIFICATION);
 		x->unknown.info[1] = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);

@@ -54,8 +54,14 @@ extern struct vmx_caps vmx_caps;
 extern struct backend_caps vmx_backend_caps;
 extern struct vmx_cpu vmx_cpus[MAX_CPUS];
 /* Measured: external interrupts exit too while the guest's IF is clear. Where they don't (Bochs 2.7),
- * the preemption timer ends each run after a while, so that they wait no longer. */
+ * the preemption timer ends runs after a while, so that they wait no longer. */
 extern bool vmx_interrupts_exit;
+
+static inline bool vmx_bounds_runs(void)
+{
+	return !vmx_interrupts_exit && vmx_may(&vmx_caps, VMX_PIN, PIN_PREEMPTION_TIMER) &&
+	       vmx_may(&vmx_caps, VMX_EXIT, VMEXIT_SAVE_PREEMPTION_TIMER);
+}
 
 static inline bool vmx_has_unrestricted_guest(void)
 {
@@ -74,6 +80,7 @@ extern const u8 vmx_exit[];
 /* attach.c: a context on a CPU. */
 void vmx_attach(struct vcpu *v);
 void vmx_detach(struct vcpu *v);
+void vmx_bound_run(void);
 /* Into the current VMCS: this CPU's host state, and what no handler changes. b->secondary, cr0_guest and
  * cr4_guest are set before. vmx_program() and vmx_store() write the rest before the first entry. */
 void vmx_write_constants(struct vmx_block *b);
