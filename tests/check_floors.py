@@ -51,7 +51,7 @@ VENDOR_EXCEPTIONS = re.compile(r'\b(EXIT_)?(VMX|SVM)_INSN\b|"(VMX|SVM) instructi
 VENDOR_FILES = {"vcpu/cpuid.c": {"amd"}, "vcpu/cpuid.h": {"amd"}}
 SPDX = re.compile(r"SPDX-License-Identifier: (GPL-2\.0-only|MIT)")
 MIT_ROOMS = ("guests/", "tests/")
-NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences",
+NO_SPDX = {"LICENSE", "README.md", ".gitignore", "tests/differences", "tests/differences.bochs",
            "tests/emulator-differences", "tests/panic-sites"}
 # A call that panics, as a statement of its own, or behind a condition.
 PANIC_CALL = re.compile(r"\b(assert|panic|panic_trap)\((?=[^;]*;)")
@@ -222,17 +222,22 @@ def check_build_id(_files):
 
 def check_differences(_files):
     """Each line of tests/differences has an id, a value and a section's title, and no id comes twice."""
+    yield from differences_in("tests/differences")
+    yield from differences_in("tests/differences.bochs")
+
+
+def differences_in(name):
     seen = set()
-    for number, line in enumerate(text_of("tests/differences").split("\n"), 1):
+    for number, line in enumerate(text_of(name).split("\n"), 1):
         if not line or line.startswith("#"):
             continue
         fields = line.split("\t")
         if len(fields) != 3 or not all(field.strip() for field in fields):
-            yield f"line {number} is not ID, VALUE, REASON with one tab between"
+            yield f"{name}: line {number} is not ID, VALUE, REASON with one tab between"
         elif not re.search('"[^"]+"', fields[2]):
-            yield f"line {number}: the reason names no section by its title in quotes"
+            yield f"{name}: line {number}: the reason names no section by its title in quotes"
         if fields[0] in seen:
-            yield f"line {number}: {fields[0]} comes twice"
+            yield f"{name}: line {number}: {fields[0]} comes twice"
         seen.add(fields[0])
 
 

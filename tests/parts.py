@@ -28,6 +28,37 @@ PARTS = {
                  ["coverage"],
                  ("tests/host/", "Makefile")),
 }
+# The machines of tools/run on which the test kernels of guests/ run under Plinth: in `make test`, and
+# beside that in the part "guests". ALL, a list, or ALL but for some. A boot in Bochs takes four seconds, a
+# kernel with four CPUs twenty. What svm runs is compared with the bare emulator in `make test`.
+ALL = "all"
+SLOW = ["access", "accesspae", "strings", "devices", "pic", "pit"]
+SMP = ["smp", "ipi", "ipicount", "shootdown", "x2apic", "atomic", "ioapic"]
+MODES = ["boot", "boot-pvh", "code16", "exceptions32", "interrupts", "modes", "msr", "nmi", "pae",
+         "paging32", "privilege", "tables"]
+MACHINES = {
+    # machine: (in make test, in the part "guests")
+    "vmx": (("all but", SLOW + SMP), ALL),
+    "vmx-no-ug": (MODES + ["smp"], ALL),
+    "svm-bochs": (["boot", "exceptions", "mmio", "paging", "prefixes", "undefined"],
+                  ("all but", SMP + ["timers", "devices", "pic", "pit", "initstorm"])),
+}
+
+
+def guests_on(machine, part, guests):
+    """Those of `guests` that run on the machine in `make test` (part None), or in the part."""
+    first, rest = MACHINES[machine]
+
+    def chosen(what):
+        if what == ALL:
+            return list(guests)
+        if what[0] == "all but":
+            return [name for name in guests if name not in what[1]]
+        return [name for name in guests if name in what]
+    here = chosen(first)
+    return here if part is None else [name for name in chosen(rest) if name not in here]
+
+
 DEFAULT = "boots"       # of PART=auto, where nothing that changed belongs to a part
 
 

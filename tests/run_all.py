@@ -240,7 +240,8 @@ def part_named(word):
 
 def exceptions_listed():
     """How many exceptions from the rule the tests carry."""
-    return f"{figures.lines_of('tests/differences')} lines in tests/differences"
+    return (f"{figures.lines_of('tests/differences')} lines in tests/differences, "
+            f"{figures.lines_of('tests/differences.bochs')} in tests/differences.bochs")
 
 
 def run_everything(totals, host_tests):

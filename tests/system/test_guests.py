@@ -24,14 +24,15 @@ def list_guests():
     return {line.partition(",")[0]: "".join(line.partition(",")[1:]) for line in lines}
 
 
-def differences(guest):
-    """{id: value under Plinth} of this guest's lines."""
+def differences(guest, listed_in="tests/differences", machine=None):
+    """{id: value under Plinth} of this guest's lines, and of those that are one machine's."""
     listed = {}
-    with open(os.path.join(ROOT, "tests/differences"), encoding="utf-8") as file:
+    begins = (guest + "/", f"{machine}:{guest}/")
+    with open(os.path.join(ROOT, listed_in), encoding="utf-8") as file:
         for line in file:
             fields = line.rstrip("\n").split("\t")
-            if not line.startswith("#") and len(fields) == 3 and fields[0].startswith(guest + "/"):
-                listed[fields[0].removeprefix(guest + "/")] = fields[1]
+            if not line.startswith("#") and len(fields) == 3 and fields[0].startswith(begins):
+                listed[fields[0].partition("/")[2]] = fields[1]
     return listed
 
 
@@ -63,8 +64,9 @@ class Tap:
                          and numbers == list(range(1, len(numbers) + 1)))
 
 
-def run_guest(name, *words):
-    return run_tool("--guest", f"kernel=build/guests/{name}.elf,mem=256M{GUESTS[name]}", *words)
+def run_guest(name, *words, **more):
+    return run_tool("--guest", f"kernel=build/guests/{name}.elf,mem=256M{GUESTS[name]}", *words,
+                    **more)
 
 
 def compare(bare, plinth, listed):
@@ -80,6 +82,16 @@ def compare(bare, plinth, listed):
             yield f"{name}: {here!r} under Plinth, {bare[name]!r} bare"
     for name in sorted(listed.keys() - bare.keys() - plinth.keys()):
         yield f"{name}: listed in tests/differences, but never printed"
+
+
+def failed_otherwise(tap, listed):
+    """Lines of tests that failed though no line of `listed` says so, and of those that didn't fail
+    though one does."""
+    wrong = [line for line in tap.failed
+             if listed.get(LINE.match(line).group(3).rpartition(": ")[0]) !=
+             LINE.match(line).group(3).rpartition(": ")[2].partition(",")[0]]
+    failed = {LINE.match(line).group(3).rpartition(": ")[0] for line in tap.failed}
+    return wrong + [f"{name}: listed, but passed" for name in listed if name not in failed]
 
 
 GUESTS = list_guests()
@@ -137,6 +149,14 @@ def test_compare_finds_faults():
     assert len(list(compare(bare, plinth, {"b": "8", "c": "4"}))) == 1
     assert len(list(compare(bare, plinth, {"a": "1", "b": "9", "c": "4"}))) == 1
     assert len(list(compare(bare, plinth, {"x": "1", "b": "9", "c": "4"}))) == 1
+
+
+def test_failures_are_listed():
+    """failed_otherwise() itself."""
+    tap = Tap("1..2\nnot ok 1 - a: b: 0x1, expected 0x2\nok 2 - c: 0x3\n")
+    assert not failed_otherwise(tap, {"a: b": "0x1"})
+    assert len(failed_otherwise(tap, {})) == 1 and len(failed_otherwise(tap, {"a: b": "0x2"})) == 1
+    assert len(failed_otherwise(tap, {"a: b": "0x1", "c": "0x3"})) == 1
 
 
 def test_tap_reader():
