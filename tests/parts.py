@@ -21,6 +21,9 @@ PARTS = {
     "guests": ("every test kernel on every machine, and what takes them longer",
                ["system"],
                ("guests/", "vcpu/", "include/")),
+    "machines": ("the test kernels and Linux on the machines in Bochs",
+                 ["system"],
+                 ("arch/x86/vmx/", "arch/x86/svm/", "tools/rig/", "tests/conform/")),
     "emulator": ("10 000 random cases of each instruction form",
                  ["host test_forms CASES=10000", "host test_control CASES=10000"],
                  ("emulate/", "tests/host/forms.c")),
@@ -29,7 +32,7 @@ PARTS = {
                  ("tests/host/", "Makefile")),
 }
 # The machines of tools/run on which the test kernels of guests/ run under Plinth: in `make test`, and
-# beside that in the part "guests". ALL, a list, or ALL but for some. A boot in Bochs takes four seconds, a
+# beside that in the part "machines". ALL, a list, or ALL but for some. A boot in Bochs takes four seconds, a
 # kernel with four CPUs twenty. What svm runs is compared with the bare emulator in `make test`.
 ALL = "all"
 SLOW = ["access", "accesspae", "strings", "devices", "pic", "pit"]
@@ -37,7 +40,7 @@ SMP = ["smp", "ipi", "ipicount", "shootdown", "x2apic", "atomic", "ioapic"]
 MODES = ["boot", "boot-pvh", "code16", "exceptions32", "interrupts", "modes", "msr", "nmi", "pae",
          "paging32", "privilege", "tables"]
 MACHINES = {
-    # machine: (in make test, in the part "guests")
+    # machine: (in make test, in the part "machines")
     "vmx": (("all but", SLOW + SMP), ALL),
     "vmx-no-ug": (MODES + ["smp"], ALL),
     "svm-bochs": (["boot", "exceptions", "mmio", "paging", "prefixes", "undefined"],

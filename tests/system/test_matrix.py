@@ -15,7 +15,7 @@ LINUX = "console=ttyS0 quiet no_timer_check"
 def cases():
     """(machine, kernel), with the part's mark where it is not `make test`'s."""
     for machine in parts.MACHINES:
-        for part in (None, "guests"):
+        for part in (None, "machines"):
             for name in parts.guests_on(machine, part, GUESTS):
                 yield pytest.param(machine, name, id=f"{machine}-{name}",
                                    marks=[pytest.mark.part(part)] if part else [])
@@ -45,7 +45,7 @@ def test_linux(machine):
     assert result.says("guest 1: ended: powered off"), result
 
 
-@pytest.mark.part("guests")
+@pytest.mark.part("machines")
 @pytest.mark.parametrize(("machine", "cpus"), [("vmx", 2), ("vmx", 4), ("vmx-no-ug", 2)])
 def test_linux_cpus(machine, cpus):
     result = run_tool("--machine", machine, "--guest", debian(f"mem=256M,cpus={cpus}", LINUX),
