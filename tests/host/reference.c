@@ -146,7 +146,7 @@ static void move_registers(struct reference *r, bool write)
 		uc_reg_read_batch(r->uc, (int *)(n == 16 ? names64 : names32), at, n + 2);
 }
 
-void reference_run(struct reference *r, const u8 *code, u64 until, bool repeats)
+static void run_once(struct reference *r, const u8 *code, u64 until, bool repeats)
 {
 	u64 at = m.rip;
 
@@ -167,5 +167,21 @@ void reference_run(struct reference *r, const u8 *code, u64 until, bool repeats)
 	/* Else it makes a double fault of the next one: nobody took this one to its handler. */
 	if (r->exception >= 0)
 		uc_context_restore(r->uc, r->fresh);
-	next_slot(r, at);
+}
+
+/* At times Unicorn executes an HLT that it has kept of a branch's slot: RIP is one byte on, where no
+ * branch goes. A new engine has kept nothing. */
+void reference_run(struct reference *r, const u8 *code, u64 until, bool repeats)
+{
+	run_once(r, code, until, repeats);
+	if (m.rip >= BRANCH_CODE && r->error == UC_ERR_OK && r->exception < 0 && r->rip == m.rip + 1) {
+		unsigned slot = r->slot, branch_slot = r->branch_slot;
+
+		reference_close(r);
+		reference_open(r, r->mode);
+		r->slot = slot;
+		r->branch_slot = branch_slot;
+		run_once(r, code, until, repeats);
+	}
+	next_slot(r, m.rip);
 }
