@@ -284,7 +284,6 @@ static always_inline void leave(struct vcpu *v, struct vmx_block *b)
 	struct cpu_ctx *c = v->cur;
 	u32 blocking;
 
-	b->launched = true;
 	b->injecting = b->injecting_nmi = false;
 	c->rip = vmcs_read(VMCS_GUEST_RIP);
 	c->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
@@ -329,6 +328,8 @@ void vmx_run(struct vcpu *v)
 		fail(v, failed);
 	else
 		leave(v, b);
+	/* An entry that fails on the guest's state leaves the VMCS as it was. */
+	b->launched |= v->exit.kind != EXIT_ENTRY_FAILED;
 }
 
 /* Lengths and operands are there from the start, where the hardware tells them. */
