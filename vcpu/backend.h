@@ -20,6 +20,7 @@ struct backend_caps {
 	bool vnmi;			/* the CPU keeps track of block.nmi, and waits for its end by itself */
 	bool dr7_clear;			/* an exit switches the guest's breakpoints off */
 	bool identity_map;		/* guests without paging need one (vm->identity_map) */
+	bool step;			/* EXIT_STEP can be had */
 	bool pdptr_in_memory;		/* with nested paging the CPU reads PDPTEs from memory at each walk */
 	u64 cr4_kept;			/* bits of CR4 that the context has although CTX_CR0_CR4 isn't
 					 * available: a guest can't change them without an exit */

@@ -98,6 +98,7 @@ static const char *probe(void)
 		       "Take a newer CPU";
 	vmx_backend_caps = (struct backend_caps){
 		.nested_paging = true, .flush_by_tag = true, .cr4_kept = ~VMX_CR4_GUESTS,
+		.step = vmx_may(&vmx_caps, VMX_PRIMARY, PRIMARY_MONITOR_TRAP_FLAG),
 		.tags = vmx_may(&vmx_caps, VMX_SECONDARY, SECONDARY_ENABLE_VPID) ? NR_VPIDS : 1,
 	};
 	if (!vmx_has_unrestricted_guest()) {
