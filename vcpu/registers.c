@@ -181,13 +181,12 @@ bool vcpu_write_cr(struct vcpu *v, unsigned index, u64 value)
 
 u64 vcpu_read_cr(struct vcpu *v, unsigned index)
 {
-	const struct controls *l0 = &v->l0;
 	struct cpu_ctx *c = v->cur;
 
 	switch (index) {
 	case 0:
 		ctx_need(v, CTX_CR0_CR4);
-		return (c->cr0 & ~l0->cr_mask[0]) | (l0->cr_shadow[0] & l0->cr_mask[0]);
+		return vcpu_cr_seen(v, 0, c->cr0);
 	case 2:
 		ctx_need(v, CTX_CR2);
 		return c->cr2;
@@ -196,7 +195,7 @@ u64 vcpu_read_cr(struct vcpu *v, unsigned index)
 		return c->cr3;
 	case 4:
 		ctx_need(v, CTX_CR0_CR4);
-		return (c->cr4 & ~l0->cr_mask[1]) | (l0->cr_shadow[1] & l0->cr_mask[1]);
+		return vcpu_cr_seen(v, 1, c->cr4);
 	case 8:
 		return vcpu_apic_cr8(v);
 	default:

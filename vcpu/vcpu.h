@@ -232,6 +232,16 @@ static inline void want(struct controls *c, unsigned kind)
 	c->wants[kind / 64] |= BIT(kind % 64);
 }
 
+/* What the guest reads of CR0 (which: 0) or CR4 (1) where `value` is in force. */
+static inline u64 vcpu_cr_seen(const struct vcpu *v, unsigned which, u64 value)
+{
+	value = (value & ~v->l0.cr_mask[which]) | (v->l0.cr_shadow[which] & v->l0.cr_mask[which]);
+	if (v->cur == &v->ctx[1])
+		value = (value & ~v->l1.cr_mask[which]) |
+			(v->l1.cr_shadow[which] & v->l1.cr_mask[which]);
+	return value;
+}
+
 /* CPL, and the mode in which instructions are decoded. */
 static inline unsigned vcpu_cpl(struct vcpu *v)
 {

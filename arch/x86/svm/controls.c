@@ -80,9 +80,10 @@ void svm_program(struct vcpu *v)
 	if (v->cur == &v->ctx[1])
 		add_owner(word, &v->l1);
 	b->wanted_reads = word[INTERCEPT_CR] & SVM_VIEW_READS;
-	word[INTERCEPT_CR] |= b->hidden_reads;
 	for (unsigned i = 0; i < NR_INTERCEPT_WORDS; i++)
 		vmcb->intercept[i] = word[i];
+	ctx_need(v, CTX_CR0_CR4);
+	svm_hide_reads(v);
 	vmcb->tsc_offset = v->l0.tsc_offset + (v->cur == &v->ctx[1] ? v->l1.tsc_offset : 0);
 	vmcb->clean &= ~(u32)VMCB_CLEAN_INTERCEPTS;
 }

@@ -118,17 +118,26 @@ void svm_load(struct vcpu *v, u32 groups)
 		load_group(v->cur, vmcb, groups & -groups);
 }
 
-static void store_cr0_cr4(const struct cpu_ctx *c, struct vmcb *vmcb)
+/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit. */
+void svm_hide_reads(struct vcpu *v)
 {
+	const struct cpu_ctx *c = v->cur;
 	struct svm_block *b = c->hw;
+	struct vmcb *vmcb = b->vmcb;
+
+	b->hidden_reads = (vmcb->cr0 != vcpu_cr_seen(v, 0, c->cr0) ? BIT(0) : 0) |
+			  (vmcb->cr4 != vcpu_cr_seen(v, 1, c->cr4) ? BIT(4) : 0);
+	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
+	vmcb->intercept[INTERCEPT_CR] |= b->wanted_reads | b->hidden_reads;
+}
+
+static void store_cr0_cr4(struct vcpu *v, struct vmcb *vmcb)
+{
+	const struct cpu_ctx *c = v->cur;
 
 	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
 	vmcb->cr4 = c->cr4 | CR4_ALWAYS_IN_HARDWARE;
-	/* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit.
-	 */
-	b->hidden_reads = (vmcb->cr0 != c->cr0 ? BIT(0) : 0) | (vmcb->cr4 != c->cr4 ? BIT(4) : 0);
-	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
-	vmcb->intercept[INTERCEPT_CR] |= b->wanted_reads | b->hidden_reads;
+	svm_hide_reads(v);
 	vmcb->clean &= ~(u32)(VMCB_CLEAN_CRX | VMCB_CLEAN_INTERCEPTS);
 }
 
@@ -213,7 +222,7 @@ void svm_store(struct vcpu *v)
 		vmcb->clean &= ~(u32)VMCB_CLEAN_SEG;
 	}
 	if (groups & CTX_CR0_CR4)
-		store_cr0_cr4(c, vmcb);
+		store_cr0_cr4(v, vmcb);
 	if (groups & CTX_CR2) {
 		vmcb->cr2 = c->cr2;
 		write_cr2(c->cr2);	/* Bochs 2.7 doesn't load it from the VMCB */

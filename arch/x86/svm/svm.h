@@ -67,6 +67,7 @@ void svm_flush(struct vcpu *v);
 #define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))	/* wanted_reads, hidden_reads */
 void svm_load(struct vcpu *v, u32 groups);
 void svm_store(struct vcpu *v);
+void svm_hide_reads(struct vcpu *v);
 
 /* controls.c */
 void svm_program(struct vcpu *v);

@@ -107,8 +107,6 @@ void vmx_write_constants(struct vmx_block *b)
 	vmcs_write(VMCS_MSR_BITMAPS, virt_to_phys(b->msr_bitmap).v);
 	vmcs_write(VMCS_VMCS_LINK_POINTER, ~0ull);
 	vmcs_write(VMCS_GUEST_ACTIVITY, VMX_ACTIVE);
-	vmcs_write(VMCS_CR0_MASK, ~b->cr0_guest);
-	vmcs_write(VMCS_CR4_MASK, ~b->cr4_guest);
 	write_msr_lists(b);
 	write_host_state();
 	b->launched = false;
@@ -142,8 +140,6 @@ void vmx_attach(struct vcpu *v)
 	assert(done);
 	if (!b->ready) {
 		b->secondary = secondary_controls(v);
-		b->cr0_guest = VMX_CR0_GUESTS;
-		b->cr4_guest = VMX_CR4_GUESTS & v->vm->cpuid.cr4;
 		vmx_write_constants(b);
 		b->ready = true;
 	}

@@ -6,6 +6,7 @@
 #include "arch/x86/vmx/vmx.h"
 
 #include "arch/x86/vmx/vmcs.h"
+#include "include/x86/cr.h"
 #include "vcpu/vm.h"
 
 struct want_bits {
@@ -55,6 +56,35 @@ static void add_owner(struct words *w, const struct controls *c)
 	w->exceptions |= c->exceptions;
 }
 
+/*
+ * Not those that an owner masks; and an L1 that wants writes of the register wants all of them, where L0
+ * wants what has consequences. The context gets the guest's bits first, as it was told until now.
+ */
+static u64 guests_own(const struct vcpu *v, unsigned which, u64 bits)
+{
+	const struct controls *l1 = &v->l1;
+
+	bits &= ~v->l0.cr_mask[which];
+	if (v->cur != &v->ctx[1])
+		return bits;
+	if (wants(l1, EXIT_CR_WRITE) && (l1->cr_write & BIT(4 * which)))
+		return 0;
+	return bits & ~l1->cr_mask[which];
+}
+
+void vmx_share_crs(struct vcpu *v)
+{
+	struct vmx_block *b = vmx_block_of(v);
+	u64 offered = v->vm ? v->vm->cpuid.cr4 : 0;	/* the probe guest is of no VM */
+
+	ctx_need(v, CTX_CR0_CR4);
+	ctx_dirty(v, CTX_CR0_CR4);
+	b->cr0_guest = guests_own(v, 0, VMX_CR0_GUESTS);
+	b->cr4_guest = guests_own(v, 1, VMX_CR4_GUESTS & offered);
+	vmcs_write(VMCS_CR0_MASK, ~b->cr0_guest);
+	vmcs_write(VMCS_CR4_MASK, ~b->cr4_guest);
+}
+
 #define WINDOWS	(PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
 
 void vmx_program(struct vcpu *v)
@@ -75,6 +105,7 @@ void vmx_program(struct vcpu *v)
 	vmcs_write(VMCS_PRIMARY_CONTROLS, b->primary);
 	vmcs_write(VMCS_SECONDARY_CONTROLS,
 		   b->secondary | vmx_controls(&vmx_caps, VMX_SECONDARY, w.secondary));
+	vmx_share_crs(v);
 	vmcs_write(VMCS_EXCEPTION_BITMAP, w.exceptions);
 	vmcs_write(VMCS_TSC_OFFSET, v->l0.tsc_offset + (in_l2 ? v->l1.tsc_offset : 0));
 }

@@ -224,16 +224,17 @@ static void store_paging(struct vcpu *v, u32 groups)
 
 #define CR4_NOT_UNPAGED	(CR4_PAE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE)
 
-static void store_cr0_cr4(const struct cpu_ctx *c, const struct vmx_block *b)
+static void store_cr0_cr4(struct vcpu *v, const struct vmx_block *b)
 {
+	const struct cpu_ctx *c = v->cur;
 	u64 cr4 = b->unpaged ? (c->cr4 & ~CR4_NOT_UNPAGED) | CR4_PSE : c->cr4;
 
 	cr4 = (cr4 | CR4_ALWAYS_IN_HARDWARE | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1;
 	vmcs_write(VMCS_GUEST_CR0, ((c->cr0 & ~CR0_NOT_IN_HARDWARE) | cr0_fixed0()) &
 				   vmx_caps.cr0_fixed1);
-	vmcs_write(VMCS_CR0_READ_SHADOW, c->cr0);
+	vmcs_write(VMCS_CR0_READ_SHADOW, vcpu_cr_seen(v, 0, c->cr0));
 	vmcs_write(VMCS_GUEST_CR4, cr4);
-	vmcs_write(VMCS_CR4_READ_SHADOW, c->cr4);
+	vmcs_write(VMCS_CR4_READ_SHADOW, vcpu_cr_seen(v, 1, c->cr4));
 }
 
 /* --- What an entry accepts (SDM vol. 3C, "Checks on Guest Segment Registers") --- */
@@ -428,7 +429,7 @@ void vmx_store(struct vcpu *v)
 	if (groups & (CTX_CR3 | CTX_CR0_CR4))
 		store_paging(v, groups);
 	if (groups & CTX_CR0_CR4)
-		store_cr0_cr4(c, b);
+		store_cr0_cr4(v, b);
 	if (groups & CTX_CR2)
 		write_cr2(c->cr2);
 	if (groups & CTX_EFER)

@@ -81,8 +81,8 @@ extern const u8 vmx_exit[];
 void vmx_attach(struct vcpu *v);
 void vmx_detach(struct vcpu *v);
 void vmx_bound_run(void);
-/* Into the current VMCS: this CPU's host state, and what no handler changes. b->secondary, cr0_guest and
- * cr4_guest are set before. vmx_program() and vmx_store() write the rest before the first entry. */
+/* Into the current VMCS: this CPU's host state, and what no handler changes. b->secondary is set
+ * before. vmx_program() and vmx_store() write the rest before the first entry. */
 void vmx_write_constants(struct vmx_block *b);
 
 /* run.c */
@@ -123,6 +123,7 @@ static inline void vmx_before_entry(const struct vcpu *v) { }
 
 /* controls.c */
 void vmx_program(struct vcpu *v);
+void vmx_share_crs(struct vcpu *v);	/* which bits of CR0 and CR4 are the guest's own */
 void vmx_window(struct vcpu *v, bool intr, bool nmi);
 void vmx_pass_msr(struct vcpu *v, u32 index, bool read, bool write);
 void vmx_set_root(struct vcpu *v);
