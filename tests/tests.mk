@@ -136,6 +136,7 @@ $(BUILD)/linux/%: tests/linux/%.c
 
 test-built: hypervisor guests $(DEBIAN) $(HOST_TESTS) $(LINUX_TESTS)
 	@$(MAKE) --no-print-directory CHECKS=1 hypervisor
+	@$(MAKE) --no-print-directory CONFORM=1 hypervisor
 
 check:
 	@tests/check_floors.py

@@ -30,6 +30,8 @@ struct about {
 	const char *cannot[NR_VENDORS];
 	/* What this emulator does instead; the row is run, and may fail there. */
 	const char *differs[NR_MACHINES];
+	/* Why this emulator can't be asked to do it: it would end, or wait for ever. */
+	const char *ends[NR_MACHINES];
 	/* offsetof() a capability in struct backend_caps, and 1; 0: none is needed. */
 	u8 needs;
 };
@@ -121,7 +123,7 @@ void go(struct vcpu *v);
 #define GO_SECONDS 1
 /* The next go() ends by the host's timer, after so many ticks of the TSC. */
 void alarm_in(u64 ticks);
-#define ALARM (5 * tsc_khz)	/* by then the guest is where it waits */
+#define ALARM (2 * tsc_khz)	/* by then the guest is where it waits */
 bool alarm_rang(void);
 
 /* Hands an event to the next entry, as vcpu/events.c does: its payload goes into CR2 or DR6, and an NMI
@@ -158,5 +160,6 @@ void conform_exceptions(void);
 void conform_events(void);
 void conform_memory(void);
 void conform_state(void);
-void conform_time(void);
+void conform_msrs(void);
+void conform_times(void);
 void conform_kinds(void);

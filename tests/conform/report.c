@@ -25,6 +25,7 @@ static const struct { u8 cap; const char *lacks; } lacking[] = {
 	{ CAP(xsetbv_exit), "the CPU can't be made to exit at XSETBV" },
 	{ CAP(rdtscp_exit), "the CPU can't be made to exit at RDTSCP" },
 	{ CAP(vnmi), "the CPU doesn't keep track of NMIs' blocking" },
+	{ CAP(step), "the CPU has no monitor trap flag" },
 	{ CAP(dr7_clear), "a guest can't have breakpoints on this CPU" },
 };
 
@@ -54,6 +55,8 @@ bool begin(const struct about *a, const char *variant)
 {
 	const char *why = a->cannot[vendor] ? a->cannot[vendor] : find_lacking(a);
 
+	if (!why && machine < NR_MACHINES)
+		why = a->ends[machine];
 	if (why)
 		return skip(a, variant, why);
 	now.about = a;

@@ -53,7 +53,10 @@ const char *work(const struct boot_info *boot, const struct options *options)
 	conform_exceptions();
 	conform_events();
 	conform_memory();
+	conform_msrs();
 	conform_state();
+	conform_times();
+	conform_kinds();
 	report_totals();
 	return NULL;
 }
