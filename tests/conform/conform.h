@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance suite of a backend: a virtual architecture that is none. It sets every want, mask,
- * gate, window, event and timer of struct controls by hand, enters by the backend's own operations
- * (vcpu/backend.h) and looks at the exit, its payload and what became of the event. Whoever writes a
- * backend has done so when every row here passes, or says why the hardware can't (docs/testing.md).
+ * The conformance suite of a backend: a virtual architecture that is none. It sets every want,
+ * mask, gate, window, event and timer of struct controls by hand, enters by the backend's own
+ * operations (vcpu/backend.h) and looks at the exit, its payload and what became of the event.
+ * Whoever writes a backend has done so when every row here passes, or says why the hardware can't
+ * (docs/testing.md).
  */
 #pragma once
 
@@ -35,9 +36,11 @@ struct about {
 	/* offsetof() a capability in struct backend_caps, and 1; 0: none is needed. */
 	u8 needs;
 };
+#define BOTH(text) { text, text }	/* of a vendor's or the other */
 #define CAP(name) (offsetof(struct backend_caps, name) + 1)
 
-/* Begins the case `a`, in a variant (which may be ""). False: it is skipped, and was printed as such. */
+/* Begins the case `a`, in a variant (which may be ""). False: it is skipped, and was printed
+ * as such. */
 bool must_check begin(const struct about *a, const char *variant);
 /* The same where only this variant can't be tried; always false. */
 bool skip(const struct about *a, const char *variant, const char *why);
@@ -102,9 +105,9 @@ static inline unsigned code_size(struct code c)
 const char *must_check guest_make(const struct vcpu_backend *backend);
 
 /*
- * The vCPU anew, in 64-bit mode at CPL 0 and at the first instruction of `code`, behind which stands a
- * hypercall. `level`: which context runs, 0 or 1. Only what the suite itself needs is wanted of the
- * hardware, by L0; what the caller sets beside it counts after reprogram().
+ * The vCPU anew, in 64-bit mode at CPL 0 and at the first instruction of `code`, behind which
+ * stands a hypercall. `level`: which context runs, 0 or 1. Only what the suite itself needs is
+ * wanted of the hardware, by L0; what the caller sets beside it counts after reprogram().
  */
 struct vcpu *guest_begin(struct code code, unsigned level);
 /* Another context of the same vCPU, in the same state, which doesn't run yet. */
@@ -117,8 +120,8 @@ void reprogram(struct vcpu *v);
 void guest_to_user(struct vcpu *v);
 void guest_to_compat(struct vcpu *v);
 
-/* To the next exit, with the host's own affairs settled: its timer, tables to be filled. The guest has
- * GO_SECONDS; then the exit is the timer's. */
+/* To the next exit, with the host's own affairs settled: its timer, tables to be filled. The
+ * guest has GO_SECONDS; then the exit is the timer's. */
 void go(struct vcpu *v);
 #define GO_SECONDS 1
 /* The next go() ends by the host's timer, after so many ticks of the TSC. */
@@ -126,8 +129,8 @@ void alarm_in(u64 ticks);
 #define ALARM (2 * tsc_khz)	/* by then the guest is where it waits */
 bool alarm_rang(void);
 
-/* Hands an event to the next entry, as vcpu/events.c does: its payload goes into CR2 or DR6, and an NMI
- * blocks others. */
+/* Hands an event to the next entry, as vcpu/events.c does: its payload goes into CR2 or DR6,
+ * and an NMI blocks others. */
 void inject_event(struct vcpu *v, const struct event *e);
 
 /* Behind the hypercall at which it stopped. */
@@ -145,7 +148,8 @@ static inline u64 *guest_words(unsigned at)
 /* What an event has pushed: RIP, CS, RFLAGS, RSP, SS, behind the error code if there is one. */
 const u64 *guest_frame(struct vcpu *v);
 
-/* Rights of a page of the guest's memory in the second stage; all of them come back with guest_begin(). */
+/* Rights of a page of the guest's memory in the second stage; all of them come back with
+ * guest_begin(). */
 void set_rights(struct vcpu *v, unsigned at, u8 rights);
 
 const struct vcpu_backend *guest_backend(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events: injected, they arrive once, with the right frame; cut short by the second stage, they come back
- * and arrive after all, once. Windows open when they should and not before.
+ * Events: injected, they arrive once, with the right frame; cut short by the second stage, they
+ * come back and arrive after all, once. Windows open when they should and not before.
  */
 #include "tests/conform/conform.h"
 
@@ -37,7 +37,8 @@ static const struct injection injections[] = {
 	{ { "#DB" }, CODE_OF(nops), { EVENT_EXCEPTION, EXC_DB, .payload = DR6_BS } },
 	{ { "INT n" }, CODE_OF(int_n), { EVENT_SOFT_INT, 0x50, 2, .rip = AT_CODE }, 2 },
 	{ { "INT3" }, CODE_OF(int3), { EVENT_SOFT_EXC, EXC_BP, 1, .rip = AT_CODE }, 1 },
-	{ { "INT1", .differs[QEMU_SVM] = "INT1 is #UD" }, CODE_OF(int1), { EVENT_PRIV_SOFT_EXC, EXC_DB, 1, .rip = AT_CODE }, 1 },
+	{ { "INT1", .differs[QEMU_SVM] = "INT1 is #UD" }, CODE_OF(int1),
+	  { EVENT_PRIV_SOFT_EXC, EXC_DB, 1, .rip = AT_CODE }, 1 },
 };
 
 static bool is_soft(const struct event *e)
@@ -113,8 +114,8 @@ static void check_taken_back(const struct injection *i)
 	end_case();
 }
 
-/* What comes back of an event that was cut short. An instruction's happens again by itself, as RIP is back
- * at it. */
+/* What comes back of an event that was cut short. An instruction's happens again by itself, as
+ * RIP is back at it. */
 static void check_interrupted(const struct injection *i, struct vcpu *v)
 {
 	const struct event *e = &i->event;
@@ -163,7 +164,8 @@ static void check_native(const struct injection *i)
 	struct vcpu *v;
 
 	if (vendor == SVM && i->event.type == EVENT_PRIV_SOFT_EXC)
-		skip(&i->about, variant, "it can't be told from #DB; L0 always wants that, and INT1 with it");
+		skip(&i->about, variant,
+		     "it can't be told from #DB; L0 always wants that, and INT1 with it");
 	else if (is_soft(&i->event) && begin(&i->about, variant)) {
 		v = guest_begin(i->code, 0);
 		set_rights(v, AT_IDT, 0);
@@ -276,7 +278,8 @@ static void check_shadow_kept(void)
 
 /* --- NMIs --- */
 
-/* A vendor that keeps track of the blocking exits behind the IRET that ends it; else at the IRET. */
+/* A vendor that keeps track of the blocking exits behind the IRET that ends it; else at the
+ * IRET. */
 static void check_nmi_window(void)
 {
 	static const struct about about = { "NMI window, in an NMI's handler" };

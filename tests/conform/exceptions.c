@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each exception: wanted, it exits with vector, error code and payload, nothing of it has reached the
- * guest, and injected it arrives as if nobody had wanted it; not wanted, it is the guest's own.
+ * Each exception: wanted, it exits with vector, error code and payload, nothing of it has reached
+ * the guest, and injected it arrives as if nobody had wanted it; not wanted, it is the guest's
+ * own.
  */
 #include "tests/conform/conform.h"
 
@@ -110,13 +111,15 @@ static void set_breakpoint(struct vcpu *v)
 
 static const struct row rows[] = {
 	{ { "#DE" }, CODE_OF(de), EXC_DE },
-	{ { "#DB of a single step", .differs[BOCHS_SVM] = "DR6 has not its bits when it exits" }, CODE_OF(step),
-	  EXC_DB, 1, 1, .dr6 = DR6_BS, .rflags = RFLAGS_TF },
+	{ { "#DB of a single step", .differs[BOCHS_SVM] = "DR6 has not its bits when it exits" },
+	  CODE_OF(step), EXC_DB, 1, 1, .dr6 = DR6_BS, .rflags = RFLAGS_TF },
 	{ { "#DB of a breakpoint", .needs = CAP(dr7_clear),
 	    .differs[BOCHS_SVM] = "DR6 has not its bits when it exits" },
 	  CODE_OF(breakpoint), EXC_DB, 2, 2, .dr6 = 1, .prepare = set_breakpoint },
-	{ { "#DB of INT1", .differs[QEMU_SVM] = "INT1 is #UD" }, CODE_OF(int1), EXC_DB, 0, 1, EVENT_PRIV_SOFT_EXC },
-	{ { "#BP of INT3", .differs[QEMU_SVM] = "INT3 doesn't exit" }, CODE_OF(int3), EXC_BP, 0, 1, EVENT_SOFT_EXC },
+	{ { "#DB of INT1", .differs[QEMU_SVM] = "INT1 is #UD" }, CODE_OF(int1), EXC_DB, 0, 1,
+	  EVENT_PRIV_SOFT_EXC },
+	{ { "#BP of INT3", .differs[QEMU_SVM] = "INT3 doesn't exit" }, CODE_OF(int3), EXC_BP, 0, 1,
+	  EVENT_SOFT_EXC },
 	{ { "#OF of INTO", .differs[QEMU_SVM] = "INTO doesn't exit" }, CODE_OF(into), EXC_OF, 0, 1,
 	  EVENT_SOFT_EXC, .rflags = RFLAGS_OF,
 	  .prepare = guest_to_compat },
@@ -128,8 +131,10 @@ static const struct row rows[] = {
 	{ { "#TS", .differs[BOCHS_SVM] = "an INT n that is cut short is told as an event before it" },
 	  CODE_OF(int_n), EXC_TS, .has_error = true, .error = GUEST_TSS, .prepare = cut_tss,
 	  .no_delivery = "its own delivery would need that TSS" },
-	{ { "#NP" }, CODE_OF(load_ds), EXC_NP, .has_error = true, .error = GUEST_ABSENT, .rax = GUEST_ABSENT },
-	{ { "#SS" }, CODE_OF(load_ss), EXC_SS, .has_error = true, .error = GUEST_ABSENT, .rax = GUEST_ABSENT },
+	{ { "#NP" }, CODE_OF(load_ds), EXC_NP, .has_error = true, .error = GUEST_ABSENT,
+	  .rax = GUEST_ABSENT },
+	{ { "#SS" }, CODE_OF(load_ss), EXC_SS, .has_error = true, .error = GUEST_ABSENT,
+	  .rax = GUEST_ABSENT },
 	{ { "#GP of a selector" }, CODE_OF(load_ds), EXC_GP, .has_error = true, .error = 0x1000,
 	  .rax = 0x1000 },
 	{ { "#GP of an address" }, CODE_OF(load), EXC_GP, .has_error = true, .r9 = BIT(63) },
@@ -144,10 +149,11 @@ static const struct row rows[] = {
 	  .error = PF_ERR_P | PF_ERR_W | PF_ERR_U, .address = AT_OTHER, .r9 = AT_OTHER,
 	  .prepare = make_supervisors },
 	{ { "#MF" }, CODE_OF(fwait), EXC_MF, 10, 10, .prepare = unmask_x87 },
-	{ { "#AC", .differs[QEMU_SVM] = "alignment isn't checked" }, CODE_OF(unaligned), EXC_AC, .has_error = true, .rflags = RFLAGS_AC,
-	  .prepare = guest_to_user },
+	{ { "#AC", .differs[QEMU_SVM] = "alignment isn't checked" }, CODE_OF(unaligned), EXC_AC,
+	  .has_error = true, .rflags = RFLAGS_AC, .prepare = guest_to_user },
 	{ { "#MC", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_MC },
-	{ { "#XM", .differs[QEMU_SVM] = "vector arithmetic raises no exceptions" }, CODE_OF(divps), EXC_XM, 10, 10, .prepare = unmask_sse },
+	{ { "#XM", .differs[QEMU_SVM] = "vector arithmetic raises no exceptions" },
+	  CODE_OF(divps), EXC_XM, 10, 10, .prepare = unmask_sse },
 	{ { "#VE", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_VE },
 	{ { "#CP", NO_CPU_HAS_IT }, CODE_OF(ud2), EXC_CP },
 };

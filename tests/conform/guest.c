@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The suite's one guest: its memory, its tables, its vCPU, and the way to its next exit. Owns what of
- * all this comes back with each case.
+ * The suite's one guest: its memory, its tables, its vCPU, and the way to its next exit. Owns
+ * what of all this comes back with each case.
  */
 #include "tests/conform/conform.h"
 
@@ -17,7 +17,8 @@
 #include "vcpu/registers.h"
 
 #define MMU_FRAMES	256
-#define CODE_ATTR	(SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE | SEG_TYPE_ACCESSED)
+#define CODE_ATTR	(SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE | SEG_TYPE_READABLE | \
+			 SEG_TYPE_ACCESSED)
 #define DATA_ATTR	(SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED)
 #define DPL_3		SEG_ATTR_DPL
 #define BUSY_TSS	11u
@@ -371,11 +372,12 @@ void pass_hypercall(struct vcpu *v)
 const u64 *guest_frame(struct vcpu *v)
 {
 	u64 vector = (v->cur->rip - AT_STUBS) / STUB_SIZE;
+	bool has_error = vector < 32 && has_error_code((unsigned)vector);
 
 	ctx_need(v, CTX_SP);
 	if (v->cur->rsp >= GUEST_SIZE - 8 * 8)
 		return guest_words(AT_LDT);
-	return guest_words((unsigned)v->cur->rsp + (vector < 32 && has_error_code((unsigned)vector) ? 8 : 0));
+	return guest_words((unsigned)v->cur->rsp + (has_error ? 8 : 0));
 }
 
 const char *guest_make(const struct vcpu_backend *chosen)

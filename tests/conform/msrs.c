@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* MSRs: which accesses exit is said by number and direction; and what of CR0 and CR4 the guest reads. */
+/* MSRs: which accesses exit is said by number and direction; and what of CR0 and CR4 the guest
+ * reads. */
 #include "tests/conform/conform.h"
 
 #include "include/x86/msr.h"
@@ -33,7 +34,8 @@ static void check_msr_exit(const struct msr *m, bool write, struct vcpu *v)
 	EXPECT_EQUAL(v->cur->rip, AT_CODE);
 }
 
-static void check_msr(const struct msr *m, const char *variant, bool write, bool pass_read, bool pass_write)
+static void check_msr(const struct msr *m, const char *variant, bool write, bool pass_read,
+		      bool pass_write)
 {
 	static const struct code read_code = CODE_OF(rdmsr), write_code = CODE_OF(wrmsr);
 	struct vcpu *v;
@@ -89,7 +91,8 @@ struct view {
 static const struct view views[] = {
 	{ { "CR0 and CR4, no mask" } },
 	{ { "CR0 and CR4, L0's mask" }, { CR0_TS | CR0_WP, CR4_TSD | CR4_PGE }, { CR0_TS, CR4_PGE } },
-	{ { "CR0 and CR4, L1's mask" }, { CR0_AM | CR0_NE, CR4_VMXE | CR4_DE }, { CR0_AM, CR4_VMXE }, true },
+	{ { "CR0 and CR4, L1's mask" }, { CR0_AM | CR0_NE, CR4_VMXE | CR4_DE },
+	  { CR0_AM, CR4_VMXE }, true },
 	{ { "CR0 and CR4, L1's mask of all" }, { ~0ull, ~0ull }, { CR0_PE | CR0_ET, CR4_PAE }, true },
 };
 
@@ -107,7 +110,7 @@ static void read_both(const struct view *w, struct vcpu *v, u64 cr0, u64 cr4)
 		bool is_cr0 = v->exit.cr.index == 0;
 
 		v->gpr[is_cr0 ? GPR_R8 : GPR_R9] = is_cr0 ? seen(w, 0, cr0) : seen(w, 1, cr4);
-		v->cur->rip += is_cr0 ? 4 : 4;
+		v->cur->rip += 4;
 		ctx_dirty(v, CTX_IP);
 	}
 }

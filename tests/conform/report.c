@@ -96,6 +96,7 @@ void end_case(void)
 void report_totals(void)
 {
 	kprintf("1..%u", number());
-	kprintf("conformance: %u passed, %u failed, %u skipped, %u differences of the emulator; powering off",
+	kprintf("conformance: %u passed, %u failed, %u skipped, %u differences of the emulator; "
+		"powering off",
 		total.passed, total.failed, total.skipped, total.differences);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes from outside (the host's interrupts), the guest's TSC, single steps, ends, and entries that
- * the CPU refuses; last, that every kind of exit was seen or can't be.
+ * What comes from outside (the host's interrupts), the guest's TSC, single steps, ends, and
+ * entries that the CPU refuses; last, that every kind of exit was seen or can't be.
  */
 #include "tests/conform/conform.h"
 
@@ -23,7 +23,8 @@ static const struct extint {
 	unsigned level;
 	u64 rflags;
 } extints[] = {
-	{ { "external interrupt, IF clear", .differs = { [BOCHS_SVM] = MASKED, [BOCHS_VMX] = MASKED } } },
+	{ { "external interrupt, IF clear",
+	    .differs = { [BOCHS_SVM] = MASKED, [BOCHS_VMX] = MASKED } } },
 	{ { "external interrupt, IF set" }, 0, RFLAGS_IF },
 	{ { "external interrupt, IF clear, in L2",
 	    .differs = { [BOCHS_SVM] = MASKED, [BOCHS_VMX] = MASKED } }, 1 },
@@ -167,18 +168,18 @@ void conform_times(void)
 #define NOT_ON_VMX	"VMX has no such exit"
 
 static const char *const unseen[NR_EXIT_KINDS][NR_VENDORS] = {
-	[EXIT_NMI] = { "an NMI of the host's would end Plinth", "an NMI of the host's would end Plinth" },
-	[EXIT_SMI] = { BY_ANOTHER, BY_ANOTHER },
-	[EXIT_INIT] = { BY_ANOTHER, BY_ANOTHER },
+	[EXIT_NMI] = BOTH("an NMI of the host's would end Plinth"),
+	[EXIT_SMI] = BOTH(BY_ANOTHER),
+	[EXIT_INIT] = BOTH(BY_ANOTHER),
 	[EXIT_SIPI] = { NOT_ON_SVM, BY_ANOTHER },
 	[EXIT_NMI_WINDOW] = { "IRET stands for it", NULL },
 	[EXIT_TPR_BELOW] = { NOT_ON_SVM, "the backend uses no TPR shadow" },
-	[EXIT_TASK_SWITCH] = { "not tried yet", "not tried yet" },
+	[EXIT_TASK_SWITCH] = BOTH("not tried yet"),
 	[EXIT_RSM] = { "Bochs raises #UD before it exits", NOT_ON_VMX },
 	[EXIT_RDTSCP] = { "the CPU can't be made to", NULL },
 	[EXIT_XSETBV] = { "the CPU can't be made to", NULL },
 	[EXIT_RDPRU] = { "no emulator's CPU has it", NOT_ON_VMX },
-	[EXIT_INVPCID] = { "no backend lets a guest have it", "no backend lets a guest have it" },
+	[EXIT_INVPCID] = BOTH("no backend lets a guest have it"),
 	[EXIT_CLTS] = { "told as a write of CR0", "TS is the guest's own" },
 	[EXIT_LMSW] = { "told as a write of CR0", "its bits are the guest's own" },
 	[EXIT_SMSW] = { "told as a read of CR0", NOT_ON_VMX },
@@ -188,9 +189,9 @@ static const char *const unseen[NR_EXIT_KINDS][NR_VENDORS] = {
 	[EXIT_POPF] = { NULL, NOT_ON_VMX },
 	[EXIT_INT_N] = { NULL, NOT_ON_VMX },
 	[EXIT_IRET] = { NULL, NOT_ON_VMX },
-	[EXIT_TIMER] = { "the host's timer stands for it", "the backend doesn't use the preemption timer" },
+	[EXIT_TIMER] = BOTH("the host's timer stands for it"),
 	[EXIT_STEP] = { NOT_ON_SVM, "see the row \"step\"" },
-	[EXIT_UNKNOWN] = { "the backends know all that they make", "the backends know all that they make" },
+	[EXIT_UNKNOWN] = BOTH("the backends know all that they make"),
 	[EXIT_TRIPLE_FAULT] = { "it would end the emulator", NULL },
 	[EXIT_INVD] = { "QEMU takes it for WBINVD", NULL },
 };

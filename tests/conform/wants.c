@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each instruction that exits where it is wanted, alone: wanted by L0; by nobody; by L1 while L2 runs; by
- * L1 while L1 runs, which must be as if nobody did.
+ * Each instruction that exits where it is wanted, alone: wanted by L0; by nobody; by L1 while L2
+ * runs; by L1 while L1 runs, which must be as if nobody did.
  */
 #include "tests/conform/conform.h"
 
@@ -97,7 +97,6 @@ struct row {
 	void (*prepare)(struct vcpu *v);
 };
 
-#define BOTH(text)	{ text, text }
 #define ONLY_VMX(text)	{ [SVM] = text }
 #define ONLY_SVM(text)	{ [VMX] = text }
 #define EXITS_ALWAYS	"the CPU always exits there"
@@ -149,13 +148,14 @@ static void free_tss(struct vcpu *v)
 #define PORT(text, its_code, ...) \
 	{ { text }, CODE_OF(its_code), EXIT_IO, .rdx = 0x80, .payload.io = { 0x80, __VA_ARGS__ } }
 #define SVM_ROW(text, its_code, ...) \
-	{ { text, ONLY_SVM("Intel's CPUs have no such instruction") }, CODE_OF(its_code), EXIT_SVM_INSN, \
-	  .no_native = BOTH(HARMS), __VA_ARGS__ }
+	{ { text, ONLY_SVM("Intel's CPUs have no such instruction") }, CODE_OF(its_code), \
+	  EXIT_SVM_INSN, .no_native = BOTH(HARMS), __VA_ARGS__ }
 
 static const struct row rows[] = {
 	{ { "CPUID" }, CODE_OF(cpuid), EXIT_CPUID, .no_native = { [VMX] = EXITS_ALWAYS } },
 	{ { "HLT" }, CODE_OF(hlt), EXIT_HLT, .halts = true },
-	{ { "INVD", .differs[QEMU_SVM] = "it exits if WBINVD is wanted" }, CODE_OF(invd), EXIT_INVD, .no_native = BOTH("the host's caches would be lost") },
+	{ { "INVD", .differs[QEMU_SVM] = "it exits if WBINVD is wanted" },
+	  CODE_OF(invd), EXIT_INVD, .no_native = BOTH("the host's caches would be lost") },
 	{ { "WBINVD" }, CODE_OF(wbinvd), EXIT_WBINVD },
 	{ { "PAUSE" }, CODE_OF(pause), EXIT_PAUSE },
 	{ { "RDPMC" }, CODE_OF(rdpmc), EXIT_RDPMC,
@@ -183,12 +183,16 @@ static const struct row rows[] = {
 	{ { "VMMCALL", ONLY_SVM("it is #UD there") }, CODE_OF(vmmcall), EXIT_VMCALL,
 	  .no_native = BOTH("the suite itself needs it") },
 	{ { "PUSHF", ONLY_SVM("it has no such exit") }, CODE_OF(pushf), EXIT_PUSHF },
-	{ { "POPF", ONLY_SVM("it has no such exit") }, CODE_OF(popf), EXIT_POPF, .prepare = push_flags },
-	{ { "INT n", ONLY_SVM("it has no such exit") }, CODE_OF(int_n), EXIT_INT_N, .native = ARRIVES(0x50) },
+	{ { "POPF", ONLY_SVM("it has no such exit") }, CODE_OF(popf), EXIT_POPF,
+	  .prepare = push_flags },
+	{ { "INT n", ONLY_SVM("it has no such exit") }, CODE_OF(int_n), EXIT_INT_N,
+	  .native = ARRIVES(0x50) },
 	{ { "IRET", ONLY_SVM("it has no such exit") }, CODE_OF(iret), EXIT_IRET, .prepare = push_frame },
 	TABLE("SGDT", sgdt), TABLE("SIDT", sidt), TABLE("SLDT", sldt), TABLE("STR", str),
-	TABLE("LGDT", lgdt, .prepare = put_gdtr), TABLE("LIDT", lidt, .prepare = put_idtr),
-	TABLE("LLDT", lldt, .rax = GUEST_LDT), TABLE("LTR", ltr, .rax = GUEST_TSS, .prepare = free_tss),
+	TABLE("LGDT", lgdt, .prepare = put_gdtr),
+	TABLE("LIDT", lidt, .prepare = put_idtr),
+	TABLE("LLDT", lldt, .rax = GUEST_LDT),
+	TABLE("LTR", ltr, .rax = GUEST_TSS, .prepare = free_tss),
 
 	{ { "CR0 read", ONLY_SVM("reads of CR0 don't exit there") }, CODE_OF(read_cr0), EXIT_CR_READ,
 	  .cr_read = BIT(0), .operand = GPR_R9 + 1, .payload.cr = { 0, GPR_R9, true } },
@@ -206,8 +210,8 @@ static const struct row rows[] = {
 	   .payload.cr = { 4, GPR_R9 }, .r9 = CR4_PAE | CR4_PSE, .no_native = { [VMX] = EXITS_ALWAYS }),
 	CR("CR8 write", write_cr8, EXIT_CR_WRITE, .cr_write = BIT(8), .operand = GPR_R9 + 1,
 	   .payload.cr = { 8, GPR_R9 }),
-	{ { "LMSW", ONLY_SVM("it sets nothing here that it hasn't") }, CODE_OF(lmsw), EXIT_LMSW, EXIT_CR_WRITE,
-	  .cr_write = BIT(0), .r9 = LMSW_VALUE },
+	{ { "LMSW", ONLY_SVM("it sets nothing here that it hasn't") }, CODE_OF(lmsw), EXIT_LMSW,
+	  EXIT_CR_WRITE, .cr_write = BIT(0), .r9 = LMSW_VALUE },
 	{ { "CLTS", ONLY_SVM("TS is the guest's own") }, CODE_OF(clts), EXIT_CLTS, EXIT_CR_WRITE,
 	  .cr_write = BIT(0) },
 	{ { "SMSW", ONLY_SVM("reads of CR0 don't exit there") }, CODE_OF(smsw), EXIT_SMSW, EXIT_CR_READ,
@@ -325,9 +329,10 @@ static void check_unwanted(const struct row *r, struct vcpu *v)
 	}
 	go(v);
 	if (r->native)
-		expect(is_at_stub(v, r->native & 0xff), "it is an exception of the guest's", v->exit.kind);
-	else if (r->halts && expect(v->exit.kind == EXIT_EXTINT, "it waits for an interrupt", v->exit.kind))
-		EXPECT_EQUAL(v->cur->rip, end_address());
+		expect(is_at_stub(v, r->native & 0xff), "it is the guest's exception", v->exit.kind);
+	else if (r->halts)
+		expect(v->exit.kind == EXIT_EXTINT && v->cur->rip == end_address(),
+		       "it waits for an interrupt", v->cur->rip);
 	else
 		expect(is_at_end(v), "it doesn't exit", v->exit.kind);
 }

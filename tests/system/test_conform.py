@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-GUESTS = pytest.mark.part("guests")
+GUESTS = pytest.mark.part("machines")
 
 
 @pytest.mark.parametrize("machine", [

@@ -168,8 +168,8 @@ static void detach_context(struct vcpu *v, struct cpu_ctx *c)
 	v->cur = cur;
 }
 
-/* Both contexts: what the CPU keeps of a VMCS must be in memory before another CPU uses it. The current
- * one first, whose registers the CPU itself has. */
+/* Both contexts: what the CPU keeps of a VMCS must be in memory before another CPU uses it.
+ * The current one first, whose registers the CPU itself has. */
 void vmx_detach(struct vcpu *v)
 {
 	struct vmx_cpu *cpu = &vmx_cpus[v->cpu];

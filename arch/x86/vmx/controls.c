@@ -57,8 +57,9 @@ static void add_owner(struct words *w, const struct controls *c)
 }
 
 /*
- * Not those that an owner masks; and an L1 that wants writes of the register wants all of them, where L0
- * wants what has consequences. The context gets the guest's bits first, as it was told until now.
+ * Not those that an owner masks; and an L1 that wants writes of the register wants all of them,
+ * where L0 wants what has consequences. The context gets the guest's bits first, as it was told
+ * until now.
  */
 static u64 guests_own(const struct vcpu *v, unsigned which, u64 bits)
 {
