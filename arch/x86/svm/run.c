@@ -240,6 +240,7 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	if (b->injects_soft) {
 		/* The return address is behind the instruction, and EVENTINJ knows no length. */
 		b->soft_rip = e->rip;
+		ctx_dirty(v, CTX_FLAGS);	/* off the hot path, see svm_run() */
 		v->cur->rip = e->rip + e->insn_len;
 		vmcb->nrip = v->cur->rip;
 		ctx_dirty(v, CTX_IP);
@@ -269,8 +270,7 @@ void svm_attach(struct vcpu *v)
 static always_inline void leave(struct vcpu *v)
 {
 	struct cpu_ctx *c = v->cur;
-	struct svm_block *b = c->hw;
-	struct vmcb *vmcb = b->vmcb;
+	struct vmcb *vmcb = vmcb_of(v);
 
 	v->gpr[GPR_RAX] = vmcb->rax;
 	vmcb->tlb_control = VMCB_TLB_NOTHING;
@@ -290,8 +290,18 @@ static always_inline void leave(struct vcpu *v)
 	}
 	if (unlikely(vmcb->exitintinfo & VMCB_EVENT_V))
 		decode_interrupted(v, vmcb);
-	b->injects_soft = false;
 	decode_exit(v, vmcb);
+}
+
+/* With an instruction's event: RIP goes back if it is cut short by this entry's exit, not by a later
+ * one. Apart from the hot path. */
+static void run_with_soft_event(struct vcpu *v)
+{
+	struct svm_block *b = v->cur->hw;
+
+	svm_store(v);
+	svm_run(v);
+	b->injects_soft = false;
 }
 
 void svm_run(struct vcpu *v)
@@ -305,6 +315,8 @@ void svm_run(struct vcpu *v)
 		vmcb->rip = c->rip;
 		c->dirty = 0;
 	} else if (c->dirty) {
+		if (unlikely(b->injects_soft))
+			return run_with_soft_event(v);
 		svm_store(v);
 	}
 	vmcb->rax = v->gpr[GPR_RAX];
