@@ -82,7 +82,6 @@ void svm_program(struct vcpu *v)
 	b->wanted_reads = word[INTERCEPT_CR] & SVM_VIEW_READS;
 	for (unsigned i = 0; i < NR_INTERCEPT_WORDS; i++)
 		vmcb->intercept[i] = word[i];
-	ctx_need(v, CTX_CR0_CR4);
 	svm_hide_reads(v);
 	vmcb->tsc_offset = v->l0.tsc_offset + (v->cur == &v->ctx[1] ? v->l1.tsc_offset : 0);
 	vmcb->clean &= ~(u32)VMCB_CLEAN_INTERCEPTS;

@@ -119,25 +119,35 @@ void svm_load(struct vcpu *v, u32 groups)
 }
 
 /* While the guest should read another CR0 or CR4 than the hardware holds, its reads exit. */
-void svm_hide_reads(struct vcpu *v)
+static always_inline void hide_reads(const struct vcpu *v, struct svm_block *b, u64 cr0, u64 cr4)
 {
-	const struct cpu_ctx *c = v->cur;
-	struct svm_block *b = c->hw;
 	struct vmcb *vmcb = b->vmcb;
 
-	b->hidden_reads = (vmcb->cr0 != vcpu_cr_seen(v, 0, c->cr0) ? BIT(0) : 0) |
-			  (vmcb->cr4 != vcpu_cr_seen(v, 1, c->cr4) ? BIT(4) : 0);
+	if (unlikely(b->has_masks)) {
+		cr0 = vcpu_cr_seen(v, 0, cr0);
+		cr4 = vcpu_cr_seen(v, 1, cr4);
+	}
+	b->hidden_reads = (vmcb->cr0 != cr0 ? BIT(0) : 0) | (vmcb->cr4 != cr4 ? BIT(4) : 0);
 	vmcb->intercept[INTERCEPT_CR] &= ~SVM_VIEW_READS;
 	vmcb->intercept[INTERCEPT_CR] |= b->wanted_reads | b->hidden_reads;
 }
 
-static void store_cr0_cr4(struct vcpu *v, struct vmcb *vmcb)
+void svm_hide_reads(struct vcpu *v)
+{
+	struct svm_block *b = v->cur->hw;
+
+	ctx_need(v, CTX_CR0_CR4);
+	b->has_masks = v->l0.cr_mask[0] | v->l0.cr_mask[1] | v->l1.cr_mask[0] | v->l1.cr_mask[1];
+	hide_reads(v, b, v->cur->cr0, v->cur->cr4);
+}
+
+static always_inline void store_cr0_cr4(struct vcpu *v, struct vmcb *vmcb)
 {
 	const struct cpu_ctx *c = v->cur;
 
 	vmcb->cr0 = (c->cr0 & ~CR0_NOT_IN_HARDWARE) | CR0_ET;
 	vmcb->cr4 = c->cr4 | CR4_ALWAYS_IN_HARDWARE;
-	svm_hide_reads(v);
+	hide_reads(v, c->hw, c->cr0, c->cr4);
 	vmcb->clean &= ~(u32)(VMCB_CLEAN_CRX | VMCB_CLEAN_INTERCEPTS);
 }
 

@@ -18,6 +18,7 @@ struct svm_block {
 	/* Reads of CR0 and CR4 that exit, as bits of the intercept word: because an owner wants them, and
 	 * because the guest is to read other bits than the hardware holds. */
 	u32 wanted_reads, hidden_reads;
+	bool has_masks;		/* an owner masks bits of CR0 or CR4 */
 	bool injects_soft;	/* the next entry an instruction's event, whose instruction is at */
 	u64 soft_rip;
 };
@@ -67,6 +68,7 @@ void svm_flush(struct vcpu *v);
 #define SVM_VIEW_READS	(u32)(BIT(0) | BIT(4))	/* wanted_reads, hidden_reads */
 void svm_load(struct vcpu *v, u32 groups);
 void svm_store(struct vcpu *v);
+/* The masks have changed. */
 void svm_hide_reads(struct vcpu *v);
 
 /* controls.c */
