@@ -9,6 +9,17 @@
 /* First, as they are: their names don't know those of the vCPU below. */
 #include "arch/x86/vmx/run.c"
 #include "arch/x86/vmx/state.c"
+
+static bool explained;	/* the rules were asked which of them is broken */
+
+void vmx_explain_failure(struct vcpu *who)
+{
+	explained = true;
+	who->exit.entry_failed.rule = who->exit.entry_failed.field = NULL;
+}
+
+void vmx_bound_run(void) { }
+void vmx_program(struct vcpu *who) { }
 #include "vcpu/exits.h"
 
 #include "tests/host/fake_vcpu.c"
@@ -84,6 +95,7 @@ static int setup(void **state)
 {
 	fake_setup(state);
 	vmx_caps = (struct vmx_caps){
+		.control[VMX_SECONDARY].may = 0xa2,
 		.cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff,
 		.cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x003767ff,
 	};
@@ -210,7 +222,7 @@ static void test_reasons(void **state)
 		{ 40, EXIT_PAUSE, true }, { 42, EXIT_UNKNOWN }, { 43, EXIT_TPR_BELOW },
 		{ 44, EXIT_UNKNOWN }, { 45, EXIT_UNKNOWN }, { 46, EXIT_DESC_TABLE, true },
 		{ 47, EXIT_DESC_TABLE, true }, { 48, EXIT_STAGE2 }, { 49, EXIT_UNKNOWN },
-		{ 50, EXIT_VMX_INSN, true }, { 51, EXIT_RDTSCP, true }, { 52, EXIT_TIMER },
+		{ 50, EXIT_VMX_INSN, true }, { 51, EXIT_RDTSCP, true }, { 52, EXIT_EXTINT },
 		{ 53, EXIT_VMX_INSN, true }, { 54, EXIT_WBINVD, true }, { 55, EXIT_XSETBV, true },
 		{ 56, EXIT_UNKNOWN }, { 57, EXIT_UNKNOWN }, { 58, EXIT_INVPCID, true },
 		{ 59, EXIT_VMX_INSN, true }, { 60, EXIT_UNKNOWN }, { 61, EXIT_UNKNOWN }, { 62, EXIT_UNKNOWN },
@@ -526,7 +538,8 @@ static void test_failed_entries(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
 		leave_with(1u << 31 | reasons[i], 4);
 		assert_int_equal(v->exit.kind, EXIT_ENTRY_FAILED);
-		assert_true(v->exit.entry_failed.rule == reasons[i] && v->exit.entry_failed.qualification == 4);
+		assert_int_equal(v->exit.raw, 1u << 31 | reasons[i]);
+		assert_true(explained && v->exit.entry_failed.qualification == 4);
 		assert_int_equal(v->exit.have, 0);
 	}
 	/* Before that: VMfailValid (ZF) has a number, VMfailInvalid (CF) none. */
@@ -534,7 +547,7 @@ static void test_failed_entries(void **state)
 	entry_fails = 0x42 | 1;
 	vmx_run(v);
 	assert_int_equal(v->exit.kind, EXIT_ENTRY_FAILED);
-	assert_true(v->exit.entry_failed.rule == 0 && v->exit.entry_failed.qualification == 7);
+	assert_int_equal(v->exit.entry_failed.qualification, 7);
 	entry_fails = 0x3;
 	vmx_run(v);
 	assert_int_equal(v->exit.kind, EXIT_ENTRY_FAILED);
@@ -741,17 +754,20 @@ static void test_cr0_cr4_out(void **state)
 		{ 0xa2, 0x80010033, 0x20, 0x80010033, 0x2060 },
 		{ 0xa2, 0x60000010, 0, 0x00000030, 0x2040 },		/* as after power-on */
 		{ 0xa2, 0x00000011, 0x40, 0x00000031, 0x2040 },		/* protected mode, NE clear */
-		{ 0x22, 0x60000010, 0, 0x80000031, 0x2040 },		/* not unrestricted */
+		{ 0x22, 0x60000011, 0, 0x80000031, 0x2050 },		/* not unrestricted: 4 MiB pages, one to one */
 		{ 0xa2, 0xe0010033, 0x406f8, 0x80010033, 0x426f8 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-		hw.secondary = rows[i].secondary;
+		hw.secondary = vmx_caps.control[VMX_SECONDARY].may = rows[i].secondary;
+		v->vm->identity_map = 0xfeffc000;
 		v->cur->cr0 = rows[i].cr0;
 		v->cur->cr4 = rows[i].cr4;
 		ctx_dirty(v, CTX_CR0_CR4);
 		vmx_store(v);
 		assert_true(vmcs[F_CR0] == rows[i].hard_cr0 && vmcs[F_CR4] == rows[i].hard_cr4);
+		if (!(rows[i].secondary & 0x80))
+			assert_int_equal(vmcs[0x6802], 0xfeffc000);	/* CR3 */
 		assert_true(vmcs[F_CR0_SHADOW] == rows[i].cr0 && vmcs[F_CR4_SHADOW] == rows[i].cr4);
 	}
 }
