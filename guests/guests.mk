@@ -10,7 +10,7 @@ PAGING_32    := accesspae access32
 GUESTS_32    += $(PAGING_32) modefuzz
 TAP_GUESTS   += devices
 TAP_GUESTS   += access walks modes paging57 pku tables $(PAGING_32)
-TAP_GUESTS   += pic pit emulate
+TAP_GUESTS   += pic pit emulate realmode
 OTHER_GUESTS := modefuzz boot-multiboot2 bench breakpoint triple reset-i8042 reset-cf9 poweroff heartbeat storm
 OTHER_GUESTS += apdeath initstorm
 SMP_GUESTS   := smp ipi ipicount
@@ -67,6 +67,8 @@ $(GUEST_BUILD)/access.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(
 $(GUEST_BUILD)/access.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,$(ACCESS_LIB) user64 modes)
 $(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: GUEST_EXTRA := $(GUEST_BUILD)/lib/modes.o
 $(GUEST_BUILD)/modes.elf $(GUEST_BUILD)/paging57.elf: $(GUEST_BUILD)/lib/modes.o
+$(GUEST_BUILD)/realmode.elf: GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib/%.o,modes real)
+$(GUEST_BUILD)/realmode.elf: $(patsubst %,$(GUEST_BUILD)/lib/%.o,modes real)
 ACCESS_32    := $(GUEST_BUILD)/accesspae.elf $(GUEST_BUILD)/access32.elf
 $(ACCESS_32): GUEST_EXTRA := $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
 $(ACCESS_32): $(patsubst %,$(GUEST_BUILD)/lib32/%.o,$(ACCESS_LIB) user32)
