@@ -69,9 +69,10 @@ const u8 *code_pointer(struct vcpu *v, unsigned *avail)
 {
 	u64 linear = code_linear(v), page = linear & PAGE_MASK;
 	struct walk_result r;
-	const u8 *code = code_memo(v);
+	const u8 *code;
 
-	ctx_need(v, CTX_CR3);
+	ctx_need(v, CTX_CR3);		/* the memo asks for it */
+	code = code_memo(v);
 	*avail = PAGE_SIZE - (linear - page);
 	if (likely(code))
 		return code;
@@ -109,6 +110,7 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) ||
 	    (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
 		return false;
+	ctx_need(v, CTX_CR3);
 	code = code_memo(v);
 	if (!code)
 		return false;
