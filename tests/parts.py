@@ -38,7 +38,7 @@ ALL = "all"
 SLOW = ["access", "accesspae", "strings", "devices", "pic", "pit"]
 SMP = ["smp", "ipi", "ipicount", "shootdown", "x2apic", "atomic", "ioapic"]
 MODES = ["boot", "boot-pvh", "code16", "exceptions32", "interrupts", "modes", "msr", "nmi", "pae",
-         "paging32", "privilege", "tables"]
+         "paging32", "privilege", "realmode", "tables"]
 MACHINES = {
     # machine: (in make test, in the part "machines")
     "vmx": (("all but", SLOW + SMP), ALL),

@@ -850,21 +850,6 @@ piece popf_window			/* POPF has no shadow */
 	mov %bx, %dx
 	xor %eax, %eax
 	ret
-piece mov_ss_shadow			/* nothing comes between the loads of SS and SP */
-	mov $100, %dx
-	call start_timer
-	call wait_request
-	mov $0x3000, %ax
-	sti
-	mov %ax, %ss
-	mov $0x4000, %sp
-	nop
-	cli
-	mov %di, %dx
-	lss %cs:AT(1f), %sp
-	xor %eax, %eax
-	ret
-1:	.word STACK - 2, 0
 piece nested				/* the timer's handler lets another one in */
 	mov $2000, %dx
 	call start_timer
