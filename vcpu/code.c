@@ -102,15 +102,15 @@ unsigned code_fetch(struct vcpu *v, u8 bytes[15])
 	return 15;
 }
 
-/* Does this very instruction still stand at RIP? One look at its bytes, which is what counts. */
+/* Does this very instruction still stand at RIP? One look at its bytes, which is what counts. CODE and CR3
+ * are available. */
 static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 {
 	const u8 *code;
 
-	if (d->linear != code_linear(v) || d->mode != vcpu_mode(v) ||
+	if (d->linear != v->cur->code_linear || d->mode != v->cur->code_mode ||
 	    (d->linear & ~PAGE_MASK) > PAGE_SIZE - 16)
 		return false;
-	ctx_need(v, CTX_CR3);
 	code = code_memo(v);
 	if (!code)
 		return false;
@@ -120,18 +120,20 @@ static bool is_there(struct vcpu *v, const struct decoded_insn *d)
 
 const struct insn *code_insn(struct vcpu *v)
 {
-	struct decoded_insn *d = &v->decoded[code_linear(v) % VCPU_DECODED];
+	struct decoded_insn *d;
 	u8 bytes[16] = { 0 };
 	int length;
 
+	ctx_need(v, CTX_CODE | CTX_CR3);
+	d = &v->decoded[v->cur->code_linear % VCPU_DECODED];
 	if (likely(is_there(v, d)))
 		return &d->insn;
 	length = decode(bytes, code_fetch(v, bytes), vcpu_mode(v), &d->insn);
 	d->linear = ~0ull;
 	if (length <= 0)
 		return NULL;
-	d->linear = code_linear(v);
-	d->mode = vcpu_mode(v);
+	d->linear = v->cur->code_linear;
+	d->mode = v->cur->code_mode;
 	d->bytes[0] = read_once_u64(bytes);
 	d->bytes[1] = read_once_u64(bytes + 8);
 	d->mask[0] = length >= 8 ? ~0ull : BIT(8 * length) - 1;

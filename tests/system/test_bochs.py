@@ -28,7 +28,7 @@ def test_guest_ends(run, tmp_path):
 
 def test_without_virtualisation(run):
     result = on_bochs(run, "--guest", HEARTBEAT, machine="no-vmx")
-    assert result.status == 8 and result.says("^cannot start: this CPU has no "), result
+    assert result.status == 8 and result.says("^cannot start: this CPU has neither "), result
 
 
 def test_input_and_panic(run):

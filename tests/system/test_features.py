@@ -58,6 +58,6 @@ def test_features_of_vmx(run):
     result = run("--machine", "vmx", "--hv", "svm.no-npt vmx.no-vpid vmx.no-mbec", "--guest",
                  "kernel=build/guests/boot.elf,mem=32M")
     assert result.status == 1, result
-    assert result.says(r"^VMX: 1 TLB tags; uses ept .*unrestricted-guest efer pat; measured: nrip "
+    assert result.says(r"^VMX: 1 TLB tags; uses ept .*unrestricted-guest efer pat preemption-timer; measured: nrip "
                        r"shadow-load xsetbv-exit rdtscp-exit dr7-clear nmi-blocking$"), result
     assert result.says(r"^VMX: .*switched off: mbec vpid$"), result
