@@ -221,6 +221,7 @@ static void check_interrupts(void)
 	CHECK("timer", timer_busy, 0x200, 1);
 	CHECK("STI, CLI", sti_shadow, 0, 1, 0, 1);
 	CHECK("POPF, CLI", popf_window, 0, 1, 0, 1);
+	CHECK("MOV SS, MOV SP", mov_ss_shadow, 0, 1, 0, 0x4000);
 	set_vector(TIMER, nested_handler);
 	set_vector(0x42, nested_inner);
 	CHECK("nested", nested, 0, 0x1213, 0, 2000);

@@ -806,7 +806,6 @@ piece timer_hlt
 	.globl timer_handler
 timer_handler:
 	inc %bx
-	mov %sp, %di
 	pushf
 	pop %cx
 	and $0x200, %cx
@@ -850,6 +849,21 @@ piece popf_window			/* POPF has no shadow */
 	mov %bx, %dx
 	xor %eax, %eax
 	ret
+piece mov_ss_shadow			/* after STI only its own shadow is sure */
+	mov $100, %dx
+	call start_timer
+	call wait_request
+	mov $0x3000, %ax
+	sti
+	mov %ax, %ss
+	mov $0x4000, %sp
+	nop
+	cli
+	mov %sp, %dx
+	lss %cs:AT(1f), %sp
+	xor %eax, %eax
+	ret
+1:	.word STACK - 2, 0
 piece nested				/* the timer's handler lets another one in */
 	mov $2000, %dx
 	call start_timer
