@@ -33,16 +33,20 @@ void console_screen_move(void *memory)
 	screen_move(memory);
 }
 
-/* The lock is held. */
+/* The lock is held. A panic may come in the middle: until all is written the line isn't finished. */
 static void write_raw(const char *text, size_t n)
 {
+	bool in_line = console.in_line;
+
+	console.in_line |= n != 0;
 	serial_write(text, n);
 	screen_write(text, n);
 	for (size_t i = n; i--; )
 		if (text[i] != '\r') {
-			console.in_line = text[i] != '\n';
+			in_line = text[i] != '\n';
 			break;
 		}
+	console.in_line = in_line;
 }
 
 /* The begin of a line, with something before it; behind an unfinished one, on a line of its own.
