@@ -13,6 +13,7 @@
 #define IOAPIC_TIMER_PIN	2u
 
 #define DEBUG_CONSOLE_PORT	0xe9u
+#define FIRMWARE_CONSOLE_PORT	0x402u	/* the same, where SeaBIOS and OVMF look for it */
 #define DEBUG_CONSOLE_ID	0xe9u	/* what it reads as */
 #define PORT_92_RESET		0x01u
 #define PORT_92_A20		0x02u
@@ -41,7 +42,7 @@ static const u8 port_devices[NR_PORT_PAGES][256] = {
 		[DEBUG_CONSOLE_PORT] = DEBUG_CONSOLE, [0xf4 ... 0xf7] = DEBUG_EXIT,
 	},
 	[PAGE_03] = { [0xf8 ... 0xff] = UART },
-	[PAGE_04] = { [0xd0 ... 0xd1] = PIC },
+	[PAGE_04] = { [FIRMWARE_CONSOLE_PORT & 0xff] = DEBUG_CONSOLE, [0xd0 ... 0xd1] = PIC },
 	[PAGE_05] = { [0x10 ... 0x11] = FWCFG, [0x14 ... 0x1b] = FWCFG_DMA },
 	[PAGE_06] = { [0x00 ... 0x3f] = PM },
 	[PAGE_0C] = { [0xf8] = PCI, [0xf9] = RESET_CONTROL, [0xfa ... 0xff] = PCI },
@@ -53,6 +54,13 @@ static_assert(PM_PORT == 0x600 && UART_COM1_PORT == 0x3f8 && FWCFG_PORT == 0x510
 static inline enum device device_at(u16 port)
 {
 	return port_devices[port_pages[port >> 8]][port & 0xff];
+}
+
+/* The power management registers are at their own place and where the guest's firmware has put them. */
+static inline u16 from_moved(const struct board *board, u16 port)
+{
+	return (port & ~(PM_NR_PORTS - 1)) == pci_pm_base(&board->pci) ?
+		       PM_PORT + (port & (PM_NR_PORTS - 1)) : port;
 }
 
 /* Is the access to be handed whole to the device where it begins? Else its bytes go to one port
@@ -296,6 +304,8 @@ static u32 read_wide(struct board *board, u16 port, unsigned size, u64 now)
 {
 	u32 value = 0;
 
+	if (device_at(port) == NOTHING)
+		port = from_moved(board, port);
 	if (is_whole(port, size))
 		return low_bytes(read_whole(board, device_at(port), port, size, now), size);
 	for (unsigned i = 0; i < size; i++)
@@ -311,7 +321,7 @@ int board_io_read_quick(struct board *board, u16 port)
 	if (unlikely(device > LAST_TIMELESS))
 		return -1;
 	if (device == NOTHING)
-		return 0xff;
+		return from_moved(board, port) == port ? 0xff : -1;
 	spin_lock(&board->lock);
 	value = device == PIC ? pic_read(&board->pic, port) : read_device(board, device, port, 0);
 	spin_unlock(&board->lock);
@@ -323,6 +333,10 @@ static u32 read_one(struct board *board, u16 port, u64 now)
 	enum device device = device_at(port);
 	u8 value;
 
+	if (device == NOTHING) {
+		port = from_moved(board, port);
+		device = device_at(port);
+	}
 	if (device == NOTHING)
 		return 0xff;
 	spin_lock(&board->lock);
@@ -428,6 +442,8 @@ static void write_port(struct board *board, u16 port, unsigned size, u32 value, 
 
 void board_io_write(struct board *board, unsigned vcpu, u16 port, unsigned size, u32 value, u64 now)
 {
+	if (device_at(port) == NOTHING)
+		port = from_moved(board, port);
 	if (size == 1 && device_at(port) == NOTHING)
 		return;
 	spin_lock(&board->lock);

@@ -43,7 +43,8 @@ static const struct config_row config_rows[] = {
 	{ POWER,	0x08,	0x06800003,	0 },
 	{ POWER,	0x2c,	0x11001af4,	0 },
 	{ POWER,	0x3c,	0x00000109,	0x000000ff },	/* IRQ 9 by INTA# */
-	{ POWER,	0x40,	PM_PORT | 1,	0 },
+	{ POWER,	0x40,	PM_PORT | 1,	0x0000ffc0 },	/* PMBA: where the PM registers are */
+	{ POWER,	0x58,	0x02000000,	0 },		/* APMC enabled: no SMM is left to set up */
 	{ POWER,	0x80,	0x00000001,	0 },		/* PM registers enabled */
 };
 
@@ -96,6 +97,13 @@ u32 pci_read(const struct pci *pci, u16 port, unsigned size)
 		value |= (u32)byte << 8 * i;
 	}
 	return value;
+}
+
+u16 pci_pm_base(const struct pci *pci)
+{
+	const u8 *base = &pci->config[POWER][0x40];
+
+	return (u16)(base[1] << 8 | (base[0] & 0xc0));
 }
 
 void pci_write(struct pci *pci, u16 port, unsigned size, u32 value)

@@ -157,6 +157,26 @@ static void test_quick_reads(void **state)
 }
 
 
+/* 82371AB data sheet, "PMBA—Power Management Base Address": bits 15:6. */
+static void test_pm_moved(void **state)
+{
+	setup();
+	assert_int_equal(in(0xb008, 4), 0xffffffff);
+	assert_int_equal(board_io_read_quick(&board, 0xb008), 0xff);
+	out(0xcf8, 4, 0x80000b40);
+	assert_int_equal(in(0xcfc, 4), 0x601);
+	out(0xcfc, 4, 0xffffb03f);
+	assert_int_equal(in(0xcfc, 4), 0xb001);
+	assert_int_equal(board_io_read(&board, 0, 0xb008, 4, 1000000000), 3579545);
+	assert_int_equal(board_io_read_quick(&board, 0xb008), -1);
+	out(0xb002, 2, 0x0100);
+	assert_int_equal(in(0xb002, 1) | in(0xb003, 1) << 8, 0x0100);
+	out(0xb003, 1, 0);
+	assert_int_equal(in(0x602, 2), 0);
+	assert_int_equal(in(0xb040, 2), 0xffff);
+	assert_int_equal(in(0xafff, 2), 0xffff);
+}
+
 static void test_wide_access(void **state)
 {
 	setup();
@@ -164,7 +184,7 @@ static void test_wide_access(void **state)
 	assert_int_equal(in(0x20, 2), 0xfb00);
 	out(0x3fe, 2, 0x5a00);			/* MSR and scratch */
 	assert_int_equal(in(0x3ff, 1), 0x5a);
-	assert_int_equal(in(0x3ff, 4), 0xffffff5a);	/* 0x400 and on: nobody */
+	assert_int_equal(in(0x3ff, 4), 0xe9ffff5a);	/* nobody, nobody, the debug console */
 	assert_int_equal(in(0x1f, 2), 0x00ff);
 	out(0x3f8, 4, 'A');
 	assert_int_equal(seen.nr_out, 1);
@@ -200,6 +220,7 @@ static void test_debug_ports(void **state)
 	setup();
 	assert_int_equal(in(0xe9, 1), 0xe9);
 	out(0xe9, 1, 'x');
+	assert_int_equal(in(0x402, 1), 0xe9);
 	assert_int_equal(seen.debug, 'x');
 	for (unsigned size = 1; size <= 4; size *= 2) {
 		seen.nr_power = 0;
@@ -551,6 +572,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unclaimed), cmocka_unit_test(test_quick_reads), cmocka_unit_test(test_apic_ahead),
+		cmocka_unit_test(test_pm_moved),
 		cmocka_unit_test(test_wide_access), cmocka_unit_test(test_straddling),
 		cmocka_unit_test(test_debug_ports), cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_i8042), cmocka_unit_test(test_pci), cmocka_unit_test(test_fwcfg),
