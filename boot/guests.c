@@ -45,6 +45,7 @@ struct guest {
 	struct { hpa_t at; u64 size; } piece[MAX_PIECES];
 	unsigned nr_pieces;
 	u64 identity_map;	/* hpa of its page; 0: none */
+	u64 firmware, firmware_size;	/* hpa of the ROM below 4 GiB; 0: none */
 	u64 clearing;		/* ticks of the TSC that it took to clear them */
 	char fault[CONFIG_FAULT_SIZE];
 };
@@ -132,6 +133,9 @@ static void release(struct guest *g)
 	if (g->identity_map)
 		frames_free(&host_frames, HPA(g->identity_map), 1);
 	g->identity_map = 0;
+	if (g->firmware)
+		frames_free(&host_frames, HPA(g->firmware), g->firmware_size / PAGE_SIZE);
+	g->firmware = 0;
 }
 
 /* Maps guest physical [base, base + size) onto the pieces, from byte `from` of all of them on. */
@@ -161,12 +165,14 @@ static bool add_slots(struct guest *g, u64 base, u64 size, u64 from, u8 rights)
 static bool map_memory(struct guest *g, u64 mem)
 {
 	u64 low = memory_low_top(mem);
+	u8 roms = g->firmware ? RIGHTS_ALL : RIGHTS_ALL & ~RIGHT_W;
 
-	g->vm->rom = GPA(MEMORY_ROMS);
-	g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_ROMS;
+	if (!g->firmware) {
+		g->vm->rom = GPA(MEMORY_ROMS);
+		g->vm->rom_size = MEMORY_HIGH_BASE - MEMORY_ROMS;
+	}
 	return add_slots(g, 0, MEMORY_LOW_END, 0, RIGHTS_ALL) &&
-	       add_slots(g, MEMORY_ROMS, MEMORY_HIGH_BASE - MEMORY_ROMS, MEMORY_ROMS,
-			 RIGHTS_ALL & ~RIGHT_W) &&
+	       add_slots(g, MEMORY_ROMS, MEMORY_HIGH_BASE - MEMORY_ROMS, MEMORY_ROMS, roms) &&
 	       (low <= MEMORY_HIGH_BASE || add_slots(g, MEMORY_HIGH_BASE, low - MEMORY_HIGH_BASE,
 						     MEMORY_HIGH_BASE, RIGHTS_ALL)) &&
 	       (mem <= MEMORY_GAP ||
@@ -191,6 +197,23 @@ static bool add_identity_map(struct guest *g)
 	vm->identity_map = MEMORY_IDENTITY_MAP;
 	return slots_add(&vm->slots, GPA(MEMORY_IDENTITY_MAP), PAGE_SIZE, HPA(g->identity_map), table,
 			 RIGHT_R);
+}
+
+/* The place of a firmware's image, which load() fills. */
+static bool add_firmware(struct guest *g, u64 size)
+{
+	struct vm *vm = g->vm;
+
+	if (!load_is_firmware_size(size))
+		return true;	/* the loader says why not */
+	g->firmware = host_take_pages((unsigned)(size / PAGE_SIZE), 0, 0);
+	g->firmware_size = size;
+	if (!g->firmware)
+		return false;
+	vm->rom = GPA(MEMORY_GAP_END - size);
+	vm->rom_size = size;
+	return slots_add(&vm->slots, vm->rom, size, HPA(g->firmware),
+			 phys_to_virt(HPA(g->firmware)), RIGHTS_ALL & ~RIGHT_W);
 }
 
 static bool set_rights(struct guest *g)
@@ -321,6 +344,8 @@ static bool create(struct guest *g, const struct boot_info *boot, unsigned cpu, 
 		g->vm->vcpu[i]->cpu = cpu + i;
 	if (backend->caps->identity_map && !add_identity_map(g))
 		return refuse(g, "the host has no memory left for its control structures");
+	if (c->protocol == LOAD_FIRMWARE && !add_firmware(g, boot->module[c->kernel].size))
+		return refuse(g, "the host has no memory left for its firmware");
 	if (!map_memory(g, c->mem))
 		return refuse(g, "mem=%lluM: the host's memory is in too many pieces for it",
 			      (unsigned long long)c->mem >> 20);

@@ -180,7 +180,7 @@ static void take_protocol(struct reading *r, struct text value)
 	static const char *const names[] = {
 		[LOAD_AUTO] = "auto", [LOAD_LINUX] = "linux", [LOAD_LINUX32] = "linux32",
 		[LOAD_MULTIBOOT] = "multiboot", [LOAD_MULTIBOOT2] = "multiboot2",
-		[LOAD_PVH] = "pvh",
+		[LOAD_PVH] = "pvh", [LOAD_FIRMWARE] = "firmware",
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
@@ -189,8 +189,8 @@ static void take_protocol(struct reading *r, struct text value)
 			return;
 		}
 	}
-	refuse(r, "protocol=%.*s is unknown; write protocol=linux, linux32, multiboot, multiboot2 "
-	       "or pvh, or leave it out", shown(value), value.at);
+	refuse(r, "protocol=%.*s is unknown; write protocol=linux, linux32, multiboot, multiboot2, "
+	       "pvh or firmware, or leave it out", shown(value), value.at);
 }
 
 static bool parse_letters(struct text t, u8 *rights)

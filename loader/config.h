@@ -4,7 +4,7 @@
  *
  *   guest=NAME,kernel[,mem=256M][,cpus=1][,rights=BASE+SIZE:rwsu[;BASE+SIZE:...]]
  *        [,paging=auto|nested][,largepages=on|off][,ticks=catch-up|merge]
- *        [,protocol=auto|linux|linux32|multiboot|multiboot2|pvh][,cmdline=TEXT]
+ *        [,protocol=auto|linux|linux32|multiboot|multiboot2|pvh|firmware][,cmdline=TEXT]
  *   guest=NAME,initrd
  *   guest=NAME,module[,cmdline=TEXT]
  *

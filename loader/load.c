@@ -119,11 +119,12 @@ static enum load_status unknown(struct loading *l)
 			   "nor a multiboot or PVH kernel; check the file", l->req->kernel_size);
 }
 
-/* By their numbers in enum load_protocol, which is also the order in which LOAD_AUTO asks. */
+/* By their numbers in enum load_protocol, which is also the order in which LOAD_AUTO asks all but the
+ * last. */
 static const struct protocol *const protocols[NR_LOAD_PROTOCOLS] = {
 	[LOAD_LINUX] = &protocol_linux, [LOAD_LINUX32] = &protocol_linux32,
 	[LOAD_MULTIBOOT] = &protocol_multiboot, [LOAD_MULTIBOOT2] = &protocol_multiboot2,
-	[LOAD_PVH] = &protocol_pvh,
+	[LOAD_PVH] = &protocol_pvh, [LOAD_FIRMWARE] = &protocol_firmware,
 };
 
 static enum load_status check_request(struct loading *l)
@@ -175,7 +176,7 @@ enum load_status load_guest(const struct load_request *req, struct guest_start *
 				   "its file has no such header; leave protocol= out, or check the "
 				   "file", req->kernel_size, p->name);
 	}
-	for (unsigned i = LOAD_AUTO + 1; i < NR_LOAD_PROTOCOLS; i++)
+	for (unsigned i = LOAD_AUTO + 1; i < LOAD_FIRMWARE; i++)
 		if (protocols[i]->recognise(req))
 			return load_by(&l, protocols[i]);
 	return unknown(&l);

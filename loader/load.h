@@ -2,7 +2,7 @@
 /*
  * Puts a kernel, its modules and its command line into a guest's memory, and says how its CPU
  * starts: Linux bzImage (by the 64-bit or the 32-bit entry), multiboot 1 and 2 (ELF32, ELF64, address
- * fields), and PVH (ELF32, ELF64).
+ * fields), PVH (ELF32, ELF64), and a PC's firmware.
  */
 #pragma once
 
@@ -14,11 +14,21 @@
 #define LOAD_MAX_MODULES	16
 #define LOAD_STRING_SIZE	4096	/* of a module's string, with its zero byte */
 
-/* By which a kernel is loaded and started. LOAD_AUTO: the first of the others that knows the file. */
+/* By which a kernel is loaded and started. LOAD_AUTO: the first of the others that knows the file,
+ * but for LOAD_FIRMWARE, which knows its files by their size alone. */
 enum load_protocol {
 	LOAD_AUTO, LOAD_LINUX, LOAD_LINUX32, LOAD_MULTIBOOT, LOAD_MULTIBOOT2, LOAD_PVH,
-	NR_LOAD_PROTOCOLS
+	LOAD_FIRMWARE, NR_LOAD_PROTOCOLS
 };
+
+#define LOAD_FIRMWARE_MOST	MIB(8)
+
+/* Before a firmware is loaded there must be memory from 4 GiB - size to 4 GiB, the guest's rights on
+ * which don't matter, and RAM in place of the ROMs below 1 MiB. */
+static inline bool load_is_firmware_size(u64 size)
+{
+	return size && size <= LOAD_FIRMWARE_MOST && size % KIB(64) == 0;
+}
 
 /* A file beside the kernel. For Linux all of them together are the initrd. */
 struct load_module {

@@ -28,7 +28,7 @@ struct protocol {
 };
 
 extern const struct protocol protocol_linux, protocol_linux32, protocol_multiboot,
-	protocol_multiboot2, protocol_pvh;
+	protocol_multiboot2, protocol_pvh, protocol_firmware;
 
 /* Descriptors of flat 4 GiB segments, for GDTs in guest memory. */
 #define DESCRIPTOR_CODE32	0x00cf9b000000ffffull

@@ -176,7 +176,7 @@ static void test_roles(void **state)
 static void test_modules(void **state)
 {
 	static const char *const protocol[] = { "auto", "linux", "linux32", "multiboot",
-						"multiboot2", "pvh" };
+						"multiboot2", "pvh", "firmware" };
 	const char *lines[CONFIG_MAX_MODULES + 2] = { "guest=a,kernel" };
 	char line[64];
 

@@ -427,6 +427,44 @@ static void test_mutations(void **state)
 	mutate(size, 0x1300, 0x1330);
 }
 
+/* Known by its size alone, so only when it is asked for; its end at 4 GiB and at 1 MiB. */
+static void test_firmware(void **state)
+{
+	const u32 size = 0x40000;
+	u8 *image = malloc(size), *rom = calloc(1, size);
+	struct load_request req = {
+		.kernel = image, .kernel_size = size, .protocol = LOAD_FIRMWARE, .cmdline = "",
+		.slots = &slots, .mem = MEM,
+	};
+
+	for (u32 i = 0; i < size; i++)
+		image[i] = (u8)(i ^ i >> 8 ^ i >> 16);
+	assert_int_equal(load_guest(&req, &start, why, sizeof(why)), LOAD_NO_ROOM);
+	assert_true(slots_add(&slots, GPA(0x100000000 - size), size, HPA(0x4000000), rom, RIGHT_R));
+	assert_int_equal(load_guest(&req, &start, why, sizeof(why)), LOAD_OK);
+	assert_memory_equal(rom, image, size);
+	assert_memory_equal(low + 0xe0000, image + size - 0x20000, 0x20000);
+	assert_int_equal(start.segment[SEG_CS].base, 0xffff0000);
+	assert_int_equal(start.segment[SEG_CS].selector, 0xf000);
+	assert_int_equal(start.segment[SEG_CS].limit, 0xffff);
+	assert_int_equal(start.segment[SEG_SS].base, 0);
+	assert_int_equal(start.rip, 0xfff0);
+	assert_int_equal(start.rflags, 2);
+	assert_int_equal(start.cr0, 0x60000010);
+	assert_int_equal(start.idtr.limit, 0xffff);
+	req.cmdline = "x";
+	assert_int_equal(load_guest(&req, &start, why, sizeof(why)), LOAD_UNSUPPORTED);
+	req.cmdline = "";
+	req.kernel_size = size - 1;
+	assert_int_equal(load_guest(&req, &start, why, sizeof(why)), LOAD_UNKNOWN);
+	assert_non_null(strstr(why, "can't be loaded as firmware"));
+	req.kernel_size = size;
+	req.protocol = LOAD_AUTO;
+	assert_int_equal(load_guest(&req, &start, why, sizeof(why)), LOAD_UNKNOWN);
+	free(image);
+	free(rom);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,7 +472,7 @@ int main(void)
 		GUEST_TEST(test_mb2_addresses), GUEST_TEST(test_mb2_relocatable),
 		GUEST_TEST(test_mb2_demands), GUEST_TEST(test_mb2_refused), GUEST_TEST(test_pvh),
 		GUEST_TEST(test_pvh_refused), GUEST_TEST(test_protocol_is_chosen),
-		GUEST_TEST(test_every_length), GUEST_TEST(test_mutations),
+		GUEST_TEST(test_every_length), GUEST_TEST(test_mutations), GUEST_TEST(test_firmware),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
